@@ -1,0 +1,1 @@
+"""What happens: feeds, publishing, classification, indexing, search and the command line."""

@@ -1,0 +1,1 @@
+"""What things are: contracts, prints, trades, conditions, exchanges, flags, filters, keys, errors. No I/O."""

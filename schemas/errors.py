@@ -1,0 +1,77 @@
+"""The error tree: every failure that Flowtape reports is one of these, with a sentence and a remedy."""
+
+from __future__ import annotations
+
+
+class FlowtapeError(Exception):
+    """A failure that a person can act on.
+
+    `message` says what was expected and what came; `remedy` says what to do, or is empty where nothing can be
+    done. The command line prints both and ends with `exit_status`.
+    """
+
+    exit_status = 1
+
+    def __init__(self, message: str, remedy: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.remedy}" if self.remedy else self.message
+
+
+class SettingsError(FlowtapeError):
+    """A setting is missing, unknown or out of its range."""
+
+    exit_status = 2
+
+
+class ContractError(FlowtapeError):
+    """A text is not the spelling of an option contract."""
+
+
+class FilterError(FlowtapeError):
+    """A filter is not valid; `position` is the offset of the wrong word in the text, -1 for a JSON filter."""
+
+    exit_status = 2
+
+    def __init__(self, message: str, remedy: str = "", position: int = -1) -> None:
+        super().__init__(message, remedy)
+        self.position = position
+
+
+class DecodeError(FlowtapeError):
+    """A vendor's message cannot become a print; feeds turn it into a `Reject`, it never leaves a decoder."""
+
+
+class FileFormatError(FlowtapeError):
+    """A file as a whole is not of the format that was named."""
+
+
+class FeedError(FlowtapeError):
+    """A live feed lost its vendor for a reason that may pass: the supervisor connects again."""
+
+
+class FeedRefusedError(FeedError):
+    """A vendor refused the key or the subscription: connecting again would not help."""
+
+
+class RedisSetupError(FlowtapeError):
+    """Redis is absent, too old, without a needed module, or set up so that data could be lost."""
+
+
+class IndexMismatchError(RedisSetupError):
+    """The search index in Redis is not the one that this version writes to."""
+
+
+class NotOwnerError(FlowtapeError):
+    """Another indexer owns the partition: this one goes back to standing by."""
+
+
+class StaleStateError(FlowtapeError):
+    """Redis holds another state than the indexer believed; `existing` names prints that are indexed already."""
+
+    def __init__(self, message: str, existing: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.existing = existing

@@ -1,0 +1,68 @@
+"""Every key name in Redis. Keys of one partition share its hash tag, so that a script may touch them together."""
+
+from __future__ import annotations
+
+from binascii import crc_hqx
+from functools import lru_cache
+
+INDEXER_GROUP = "indexer"
+"""Consumer group that reads prints."""
+
+INDEX_ALIAS = "trades"
+"""Alias of the only index while there is one partition."""
+
+
+@lru_cache(maxsize=65_536)
+def partition_of(underlying: str, partitions: int) -> int:
+    """The partition of an underlying: CRC16 as Redis Cluster computes it, modulo the number of partitions."""
+    return crc_hqx(underlying.encode(), 0) % partitions
+
+
+def prints(p: int) -> str:
+    """Stream: normalized prints, MessagePack in field `d`; reference data in field `r`."""
+    return f"ft:{{{p}}}:prints"
+
+
+def trade_prefix(p: int) -> str:
+    """What the keys of all trade documents of a partition begin with."""
+    return f"ft:{{{p}}}:trade:"
+
+
+def trade(p: int, trade_id: str) -> str:
+    """JSON: one enriched trade, expires."""
+    return f"ft:{{{p}}}:trade:{trade_id}"
+
+
+def index(p: int) -> str:
+    """Search index over the trade documents."""
+    return f"ft:{{{p}}}:trades"
+
+
+def contract(p: int, symbol: str) -> str:
+    """Hash: `date` (yyyymmdd, New York), `volume` of that date, `open_interest`."""
+    return f"ft:{{{p}}}:contract:{symbol}"
+
+
+def tape(p: int) -> str:
+    """Stream: announced trades, MessagePack in field `d`."""
+    return f"ft:{{{p}}}:tape"
+
+
+def dead(p: int) -> str:
+    """Stream: what could not be processed, with the reason and the original bytes."""
+    return f"ft:{{{p}}}:dead"
+
+
+def owner(p: int) -> str:
+    """String with a time to live: the name of the indexer that owns the partition."""
+    return f"ft:{{{p}}}:owner"
+
+
+def clock(p: int) -> str:
+    """Hash: `seq` (last one given), `ts` (newest exchange time indexed, unix ms)."""
+    return f"ft:{{{p}}}:clock"
+
+
+def counts(p: int) -> str:
+    """Hash: how many prints of each feed came to each outcome, as `<feed>:<outcome>`."""
+    return f"ft:{{{p}}}:counts"

@@ -1,0 +1,1 @@
+"""The gateway's sockets and HTTP; it may import `engine` and `schemas`, and nothing imports it."""
