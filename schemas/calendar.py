@@ -23,6 +23,28 @@ def new_york_date(ts: int) -> int:
     return _ny_date_of_hour(ts // _HOUR_MS)
 
 
+@lru_cache(maxsize=4_096)
+def _hour_start_ms(yyyymmdd: int, hour: int) -> int:
+    day = as_date(yyyymmdd)
+    local = datetime(day.year, day.month, day.day, hour, tzinfo=NEW_YORK)
+    start = local.astimezone(UTC)
+    if start.astimezone(NEW_YORK).hour != hour:
+        raise ValueError(f"{hour:02d} o'clock was skipped in New York on {day.isoformat()}")
+    return round(start.timestamp()) * 1000
+
+
+def new_york_ms(yyyymmdd: int, ms_of_day: int) -> int:
+    """Unix ms of a wall-clock time in New York, `ms_of_day` as a clock shows it (34,200,000 is 9:30 on every day).
+
+    The hour that is repeated in autumn is taken for its first pass. Raises ValueError for a date or a time that
+    does not exist, such as the hour skipped in spring.
+    """
+    hour, rest = divmod(ms_of_day, _HOUR_MS)
+    if not 0 <= hour < 24:
+        raise ValueError(f"{ms_of_day} is no time of day in ms (0 to 86,399,999)")
+    return _hour_start_ms(yyyymmdd, hour) + rest
+
+
 @lru_cache(maxsize=1_024)
 def as_date(yyyymmdd: int) -> date:
     """A yyyymmdd integer as a date. Raises ValueError where it is none."""

@@ -34,13 +34,13 @@ MASSIVE: dict[int, str] = {
 
 THETA: dict[int, str] = {
     1: "XNDQ", 4: "AMXO", 5: "XCBO", 6: "XISX", 7: "ARCO", 9: "XPHL", 10: "OPRA", 11: "XBOX", 22: "MCRY",
-    31: "GMNI", 42: "C2OX", 43: "XMIO", 46: "EMLD", 47: "XBXO", 60: "BATO", 65: "EDGO", 69: "MPRL", 73: "MXOP",
-    76: "SPHR",
+    31: "GMNI", 42: "C2OX", 43: "XMIO", 46: "EMLD", 47: "XBXO", 60: "BATO", 65: "EDGO", 69: "MPRL",
+    73: "MXOP", 76: "SPHR",
 }  # fmt: skip
 """MIC of Theta Data's exchange code; only the codes on which options trade."""
 
 CBOE: dict[int, str] = {**THETA, 71: "EMLD", 120: "MXOP"}
-"""MIC of Cboe DataShop's exchange id: Theta Data's codes, with later exchanges numbered differently (its code list)."""
+"""MIC of Cboe DataShop's exchange id: Theta Data's codes, but some later exchanges have ids of their own."""
 
 _SPELLINGS: dict[str, str] = {"XPHO": "XPHL", "XNDO": "XNDQ", "XASE": "AMXO", "ARCX": "ARCO", "XBOS": "XBXO", "C2": "C2OX"}
 
