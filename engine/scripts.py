@@ -79,5 +79,5 @@ def translate(error: ResponseError) -> Exception:
     if code == "NOTOWNER":
         return NotOwnerError(f"The partition is owned by {rest or 'nobody'}.")
     if code == "STALE":
-        return StaleStateError("Redis holds another state than expected.", tuple(rest.split()))
+        return StaleStateError("Redis holds another state than expected.", tuple(map(int, rest.split())))
     return error

@@ -118,7 +118,8 @@ def parse_osi(text: str) -> Contract:
         underlying=underlying,
         expiry=expiry,
         right=right,
-        strike=thousandths / 1000,
+        # A whole strike is kept an integer: it is half as large in a document.
+        strike=thousandths // 1000 if thousandths % 1000 == 0 else thousandths / 1000,
         symbol=f"{root}{yymmdd:06d}{right}{thousandths:08d}",
         adjusted=any(c.isdigit() for c in root),
     )

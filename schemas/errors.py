@@ -70,8 +70,12 @@ class NotOwnerError(FlowtapeError):
 
 
 class StaleStateError(FlowtapeError):
-    """Redis holds another state than the indexer believed; `existing` names prints that are indexed already."""
+    """Redis holds another state than the indexer believed.
 
-    def __init__(self, message: str, existing: tuple[str, ...] = ()) -> None:
+    `existing` are the places (from 1) of new trades in the batch that are indexed already; empty where another
+    indexer wrote in between.
+    """
+
+    def __init__(self, message: str, existing: tuple[int, ...] = ()) -> None:
         super().__init__(message)
         self.existing = existing

@@ -94,6 +94,11 @@ class Rules:
     """Share of the spread from which a price counts as the ask's (and one minus it, the bid's); 0.5 to 1."""
     default: Thresholds = field(default_factory=Thresholds)
     overrides: dict[str, Thresholds] = field(default_factory=dict)
+    ask_from_millionths: int = field(init=False)
+    """`ask_from` as an integer, so that prices are compared exactly."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "ask_from_millionths", round(self.ask_from * 1_000_000))
 
     def of(self, underlying: str) -> Thresholds:
         """The thresholds of one underlying."""

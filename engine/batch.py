@@ -1,0 +1,103 @@
+"""One batch of prints on its way into Redis: what it will write, and what to undo if Redis refuses it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import NamedTuple
+
+import msgspec
+
+from engine.classify import ContractState
+from engine.scripts import Argument, script
+from engine.settings import Settings
+from schemas import keys
+from schemas.flags import NOTABLE
+from schemas.print import Print, Reference
+from schemas.trade import Trade
+
+CONTRACT_TTL_MS = 36 * 3_600_000
+"""A contract's hash outlives its last print by this."""
+
+_to_json = msgspec.json.Encoder().encode
+_to_msgpack = msgspec.msgpack.Encoder().encode
+
+
+class Entry(NamedTuple):
+    """One entry of the prints stream."""
+
+    id: bytes
+    event: Print | Reference
+    raw: bytes
+
+
+class Batch:
+    """Trades, contract states and acknowledgements that one run of `index_trades` writes together."""
+
+    def __init__(self) -> None:
+        self.entries: list[Entry] = []
+        self.new: dict[str, Trade] = {}
+        self.changed: dict[str, Trade] = {}
+        self.contracts: dict[str, ContractState] = {}
+        self.before: dict[str, ContractState] = {}
+        """State of each contract before this batch touched it."""
+        self.counts: Counter[str] = Counter()
+        self.seq_before = 0
+        self.seq_after = 0
+
+    def set_state(self, symbol: str, before: ContractState, after: ContractState) -> None:
+        """Note a contract's new state, and the one to return to."""
+        self.before.setdefault(symbol, before)
+        self.contracts[symbol] = after
+
+    def rewrite(self, trade: Trade) -> None:
+        """Note an earlier trade as it is now; one of this same batch is simply written so."""
+        if trade.id in self.new:
+            self.new[trade.id] = trade
+        else:
+            self.changed[trade.id] = trade
+
+    def seal(self, seq: int) -> int:
+        """Give every trade its `seq`, following on `seq`; returns the last one given."""
+        self.seq_before = seq
+        for trade in (*self.new.values(), *self.changed.values()):
+            seq += 1
+            trade.seq = seq
+        # A batch that writes no trade moves seq as well: it is what tells Redis that states are not stale.
+        self.seq_after = max(seq, self.seq_before + 1)
+        return self.seq_after
+
+    def command(self, partition: int, owner: str, settings: Settings) -> tuple[Argument, ...]:
+        """The EVALSHA that writes this batch."""
+        p = partition
+        new, changed = list(self.new.values()), list(self.changed.values())
+        names = [keys.prints(p), keys.tape(p), keys.owner(p), keys.clock(p), keys.counts(p)]
+        prefix = keys.trade_prefix(p)
+        names += [prefix + trade.id for trade in new]
+        names += [prefix + trade.id for trade in changed]
+        names += [keys.contract(p, symbol) for symbol in self.contracts]
+        arguments: list[Argument] = [
+            owner,
+            settings.owner_ttl_ms,
+            keys.INDEXER_GROUP,
+            self.seq_before,
+            self.seq_after,
+            max((trade.ts for trade in new), default=0),
+            settings.tape_length,
+            CONTRACT_TTL_MS,
+            len(new),
+            len(changed),
+            len(self.contracts),
+            len(self.entries),
+            len(self.counts),
+        ]
+        notable, ordinary = settings.ttl_notable * 1000, settings.ttl_ordinary * 1000
+        for trade in (*new, *changed):
+            ttl = ordinary if NOTABLE.isdisjoint(trade.flags) else notable
+            arguments += (_to_json(trade), _to_msgpack(trade), ttl)
+        for state in self.contracts.values():
+            interest = "" if state.open_interest is None else state.open_interest
+            arguments += (state.date, state.volume, interest)
+        arguments += [entry.id for entry in self.entries]
+        for field, increment in self.counts.items():
+            arguments += (field, increment)
+        return script("index_trades").command(names, arguments)
