@@ -66,7 +66,7 @@ class Columns:
 
 
 def columns(names: Sequence[str]) -> Columns:
-    """Where a header (in lower case) has the columns. Raises FileFormatError naming those that are missing."""
+    """Where a header in lower case has the columns. Raises FileFormatError naming those that are missing."""
     places = {name: place for place, name in enumerate(names)}
     missing = [name for name in REQUIRED if name not in places]
     if missing:
