@@ -108,6 +108,11 @@ class Settings(BaseSettings):
     feed_backoff_max_s: float = _row(30.0, "s", "Longest pause before connecting again.", gt=0)
     quote_cache: int = _row(200_000, "contracts", "Last quotes that a feed remembers.", ge=1)
 
+    simulator_rate: float = _row(
+        200.0, "prints/s", "The simulator's usual rate; it opens with ten times as many.", gt=0, le=50_000
+    )
+    simulator_seed: int = _row(1, "", "The simulator's seed: the same one makes the same market.")
+
     alpaca_key: SecretStr | None = _row(None, "", "Alpaca's key id.")
     alpaca_secret: SecretStr | None = _row(None, "", "Alpaca's secret key.")
     alpaca_url: str = _row(
