@@ -11,12 +11,12 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from math import isfinite
 from pathlib import Path
 
 from engine.feeds.decoder import reject
+from engine.feeds.fields import LARGEST_SEQUENCE
 from engine.feeds.file_format import FileFormat, Row, Skipped
-from engine.feeds.text_file import count_lines, fields, header, lines
+from engine.feeds.text_file import count_lines, dollars, header, lines, number, price, split, whole
 from engine.settings import Settings
 from schemas.calendar import new_york_ms
 from schemas.conditions import BY_THETA
@@ -99,24 +99,8 @@ def time_ms(text: str) -> int:
         ) from None
 
 
-def _number(row: Sequence[str], place: int, name: str) -> float | None:
-    """A field in dollars or as a fraction; None where the column or the value is absent."""
-    if not 0 <= place < len(row) or not (text := row[place].strip()):
-        return None
-    try:
-        value = float(text)
-    except ValueError:
-        raise DecodeError(f"{name} {text[:40]!r} is no number.") from None
-    if not isfinite(value):
-        raise DecodeError(f"{name} {text[:40]!r} is not finite.")
-    return value
-
-
-def _whole(row: Sequence[str], place: int, name: str) -> int:
-    try:
-        return int(row[place])
-    except ValueError:
-        raise DecodeError(f"{name} {row[place][:40]!r} is no whole number.") from None
+def _field(row: Sequence[str], place: int) -> str:
+    return row[place] if 0 <= place < len(row) else ""
 
 
 def _condition(number: int) -> tuple[str, ...]:
@@ -133,40 +117,30 @@ def print_of(row: Sequence[str], at: Columns, needed: int, received: int) -> Pri
     if len(row) < needed:
         raise DecodeError(f"The row has {len(row)} fields, expected at least {needed}.")
     contract = _contract(row[at.root], row[at.expiration], row[at.strike], row[at.option_type])
-    sequence = _whole(row, at.sequence_number, "sequence_number")
-    size = _whole(row, at.trade_size, "trade_size")
-    price = _number(row, at.trade_price, "trade_price")
-    if sequence < 0:
-        raise DecodeError(f"sequence_number {sequence} is negative.")
-    if size < 1:
-        raise DecodeError(f"trade_size {size} is not at least 1.")
-    if price is None or price < 0:
-        raise DecodeError(f"trade_price {row[at.trade_price][:40]!r} is no price.")
+    sequence = whole(row[at.sequence_number], "sequence_number", 0, LARGEST_SEQUENCE)
     moment = row[at.quote_datetime].strip()
-    ts = time_ms(moment)
-    underlying_bid = _number(row, at.underlying_bid, "underlying_bid")
-    underlying_ask = _number(row, at.underlying_ask, "underlying_ask")
+    underlying_bid = dollars(_field(row, at.underlying_bid), "underlying_bid")
+    underlying_ask = dollars(_field(row, at.underlying_ask), "underlying_ask")
     underlying = None
-    if underlying_bid and underlying_ask and underlying_bid > 0 and underlying_ask > 0:
+    if underlying_bid and underlying_ask:
         underlying = round((underlying_bid + underlying_ask) / 2, 6)
     # A volatility of zero says that none could be computed, and then the delta means nothing either.
-    iv = _number(row, at.trade_iv, "trade_iv") or None
-    exchange = _whole(row, at.exchange_id, "exchange_id")
+    iv = number(_field(row, at.trade_iv), "trade_iv") or None
     return Print(
         id=f"cb_{contract.symbol}_{moment[2:4]}{moment[5:7]}{moment[8:10]}_{sequence}",
         feed=NAME,
-        ts=ts,
+        ts=time_ms(moment),
         received=received,
         symbol=contract.symbol,
-        price=price,
-        size=size,
-        exchange=CBOE.get(exchange, ""),
-        conditions=_condition(_whole(row, at.trade_condition_id, "trade_condition_id")),
-        bid=_number(row, at.best_bid, "best_bid"),
-        ask=_number(row, at.best_ask, "best_ask"),
+        price=price(row[at.trade_price], "trade_price"),
+        size=whole(row[at.trade_size], "trade_size", 1),
+        exchange=CBOE.get(whole(row[at.exchange_id], "exchange_id"), ""),
+        conditions=_condition(whole(row[at.trade_condition_id], "trade_condition_id")),
+        bid=dollars(row[at.best_bid], "best_bid"),
+        ask=dollars(row[at.best_ask], "best_ask"),
         underlying_price=underlying,
         iv=iv,
-        delta=None if iv is None else _number(row, at.trade_delta, "trade_delta"),
+        delta=None if iv is None else number(_field(row, at.trade_delta), "trade_delta"),
     )
 
 
@@ -182,7 +156,7 @@ def read(path: Path, settings: Settings) -> Iterator[Row]:
             yield Skipped("blank line")
             continue
         try:
-            yield print_of(fields(line), at, needed, received)
+            yield print_of(split(line), at, needed, received)
         except (DecodeError, ContractError) as error:
             yield reject(NAME, str(error), line)
 

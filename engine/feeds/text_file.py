@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import csv
 import gzip
+import math
 import zlib
 from collections.abc import Iterator
 from io import BufferedReader
 from pathlib import Path
 
+from engine.feeds.fields import LARGEST_COUNT
 from schemas.errors import DecodeError, FileFormatError
 
 LINE_BYTES = 65_536
-"""Bytes of a line; a longer one is cut here, and `fields` says that it is too long."""
+"""Bytes of a line; a longer one is cut here, and `split` says that it is too long."""
 
 COUNT_BYTES = 1 << 20
 """Bytes read at once to count lines."""
@@ -63,7 +65,7 @@ def _skip_line(file: gzip.GzipFile | BufferedReader) -> None:
             return
 
 
-def fields(line: bytes) -> list[str]:
+def split(line: bytes) -> list[str]:
     """The fields of a line of comma-separated values. Raises DecodeError."""
     if len(line) > LINE_BYTES:
         raise DecodeError(f"The line is longer than {LINE_BYTES} bytes.")
@@ -82,9 +84,48 @@ def fields(line: bytes) -> list[str]:
 def header(first: bytes, path: Path) -> list[str]:
     """The column names of a first line, in lower case. Raises FileFormatError where it is no text."""
     try:
-        return [name.strip().lower() for name in fields(first)]
+        return [name.strip().lower() for name in split(first)]
     except DecodeError as error:
         raise FileFormatError(f"{path} has no readable header: {error}", "Check --format.") from None
+
+
+def whole(text: str, name: str, least: int = 0, most: int = LARGEST_COUNT) -> int:
+    """A whole number from `least` to `most`. Raises DecodeError naming the column."""
+    digits = text.strip()
+    if len(digits) <= 20 and digits.isascii() and digits.removeprefix("-").isdigit():
+        value = int(digits)
+        if least <= value <= most:
+            return value
+    raise DecodeError(f"{name} is {text[:40]!r}, not a whole number from {least} to {most}.")
+
+
+def number(text: str, name: str) -> float | None:
+    """A finite number; None where there is none. Raises DecodeError naming the column."""
+    try:
+        value = float(text) if text and "_" not in text else math.nan
+    except ValueError:
+        value = math.nan
+    if math.isfinite(value):
+        return value
+    if not text.strip():
+        return None
+    raise DecodeError(f"{name} is {text[:40]!r}, not a number.")
+
+
+def dollars(text: str, name: str) -> float | None:
+    """Dollars, zero or more; None where there are none. Raises DecodeError naming the column."""
+    value = number(text, name)
+    if value is not None and value < 0:
+        raise DecodeError(f"{name} is {text[:40]!r}, not zero dollars or more.")
+    return value
+
+
+def price(text: str, name: str) -> float:
+    """Dollars, zero or more. Raises DecodeError naming the column."""
+    value = dollars(text, name)
+    if value is None:
+        raise DecodeError(f"{name} is empty, expected dollars.")
+    return value
 
 
 def count_lines(path: Path) -> int | None:
