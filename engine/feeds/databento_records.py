@@ -35,7 +35,7 @@ _NS_PER_S = 1_000_000_000
 
 def _dollars(price: int) -> float | None:
     """A DBN price in dollars; None where it is undefined."""
-    # A division gives the float nearest to the decimal price, 0.24 for 240000000; a product with 1e-9 does not.
+    # A division gives the float nearest to the decimal price, 0.24 for 240000000.
     return None if price == dbn.UNDEF_PRICE else price / _PRICE_SCALE
 
 
