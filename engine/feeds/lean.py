@@ -277,7 +277,7 @@ def _open_interests(path: Path, day: int) -> Iterator[Row]:
 
 
 def read(path: Path, settings: Settings) -> Iterator[Row]:
-    """The rows of a file of open interest, or of trade bars and what stands beside it. Raises FileFormatError."""
+    """The rows of a file, and of what stands beside a file of trade bars. Raises FileFormatError."""
     del settings
     day, kind, style = _file(path)
     if kind == "openinterest":

@@ -3,7 +3,7 @@
 Columns are found by the names in the header: `ticker, conditions, correction, exchange, price,
 sip_timestamp, size`, in some files `participant_timestamp` too. Times are unix ns, money is dollars. The rows
 have no sequence number: a print is known by contract, time, price, size, exchange and conditions, and by its
-place among rows that have all of these in common. So it has the same id in every replay, but not its live one.
+place among rows that have all of these in common. So it has one id in every replay, but not its live one.
 """
 
 from __future__ import annotations
