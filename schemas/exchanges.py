@@ -25,12 +25,8 @@ DATABENTO: dict[int, str] = {
 }  # fmt: skip
 """MIC of Databento's publisher id for OPRA.PILLAR."""
 
-MASSIVE: dict[int, str] = {
-    300: "OPRA", 301: "XPHL", 302: "AMXO", 303: "XBOX", 304: "XCBO", 307: "XCBO", 308: "XISX", 309: "ARCO",
-    312: "XNDQ", 313: "XMIO", 314: "C2OX", 315: "BATO", 316: "XBXO", 317: "GMNI", 318: "EDGO", 319: "MCRY",
-    320: "MPRL", 322: "EMLD", 323: "MXOP", 325: "SPHR",
-}  # fmt: skip
-"""MIC of Massive's exchange id."""
+MASSIVE: dict[int, str] = {300 + ord(letter) - ord("A"): name for letter, name in OPRA_LETTERS.items()}
+"""MIC of Massive's exchange id: 300 and the place of OPRA's participant letter, A = 0 .. Z = 25."""
 
 THETA: dict[int, str] = {
     1: "XNDQ", 4: "AMXO", 5: "XCBO", 6: "XISX", 7: "ARCO", 9: "XPHL", 10: "OPRA", 11: "XBOX", 22: "MCRY",
@@ -42,7 +38,14 @@ THETA: dict[int, str] = {
 CBOE: dict[int, str] = {**THETA, 71: "EMLD", 120: "MXOP"}
 """MIC of Cboe DataShop's exchange id: Theta Data's codes, but some later exchanges have ids of their own."""
 
-_SPELLINGS: dict[str, str] = {"XPHO": "XPHL", "XNDO": "XNDQ", "XASE": "AMXO", "ARCX": "ARCO", "XBOS": "XBXO", "C2": "C2OX"}
+_SPELLINGS: dict[str, str] = {
+    "XPHO": "XPHL",
+    "XNDO": "XNDQ",
+    "XASE": "AMXO",
+    "ARCX": "ARCO",
+    "XBOS": "XBXO",
+    "C2": "C2OX",
+}
 
 
 def mic(text: str) -> str:
