@@ -1,0 +1,94 @@
+"""Fixtures that all tests share: a real Redis Stack for each worker, settings that point at it, recorded data."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
+
+from engine.connect import connect, redis_server
+from engine.embedded import sweep
+from engine.redis_stack import default_cache, stack_folder
+from engine.settings import CONFIG_VARIABLE, Settings
+from schemas.errors import RedisSetupError
+
+hypothesis_settings.register_profile(
+    "default", max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+hypothesis_settings.register_profile("long", hypothesis_settings.get_profile("default"), max_examples=2_000)
+
+RECORDED = Path(__file__).parents[2] / "shared" / "data"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--long", action="store_true", help="run the tests marked long too, and more examples of each"
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    hypothesis_settings.load_profile("long" if config.getoption("--long") else "default")
+    # The tests decide by fixtures, not by what this machine has set.
+    for name in [
+        name for name in os.environ if name.startswith("FLOWTAPE_") and name != "FLOWTAPE_CACHE_DIR"
+    ]:
+        del os.environ[name]
+    os.environ.pop(CONFIG_VARIABLE, None)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not config.getoption("--long"):
+        for item in items:
+            if item.get_closest_marker("long"):
+                item.add_marker(pytest.mark.skip(reason="takes minutes; run with --long"))
+
+
+@pytest.fixture(scope="session")
+def stack() -> Path:
+    """The folder of the unpacked Redis Stack; fails under CI where it cannot be had, skips elsewhere."""
+    try:
+        return stack_folder(Settings.load().cache_dir or default_cache())
+    except RedisSetupError as error:
+        if "CI" in os.environ:
+            pytest.fail(f"CI needs a real Redis. {error}", pytrace=False)
+        pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session")
+def redis_url(stack: Path) -> Iterator[str]:
+    """A Redis Stack without persistence, for this worker alone."""
+    sweep(stack)
+    with redis_server(Settings.load(), persistent=False) as settings:
+        assert settings.redis_url is not None
+        yield settings.redis_url
+
+
+@pytest.fixture
+def settings(redis_url: str) -> Settings:
+    """Settings of the worker's Redis, whose database was just emptied; loaded scripts stay."""
+    settings = Settings.load(redis_url=redis_url)
+    client = connect(settings)
+    client.flushall()
+    client.close()
+    return settings
+
+
+@pytest.fixture
+def client(settings: Settings) -> Iterator[redis.Redis]:
+    """A client of the worker's emptied Redis."""
+    client = connect(settings)
+    yield client
+    client.close()
+
+
+@pytest.fixture(scope="session")
+def data() -> Path:
+    """The folder of recorded market data, which is not part of the repository."""
+    if not RECORDED.is_dir():
+        pytest.skip(f"no recorded market data in {RECORDED}")
+    return RECORDED
