@@ -300,7 +300,7 @@ class Supervisor:
             await self._publisher.put(fresh)
 
     def _decode(self, frame: Frame) -> list[Event]:
-        assert self._decoder is not None, "a session without a decoder returns events"  # noqa: S101
+        assert self._decoder is not None, "a session without a decoder returns events"
         try:
             return self._decoder.decode(frame, _now_ms())
         except Exception as error:  # decoders promise never to raise; a feed must outlive a broken promise

@@ -51,14 +51,14 @@ def format_names() -> list[str]:
 def live_feed(name: str) -> LiveFeed:
     """The live feed of a name. Raises SettingsError where there is none."""
     found = _load("FEED", "feed", name)
-    assert isinstance(found, LiveFeed)  # noqa: S101
+    assert isinstance(found, LiveFeed)
     return found
 
 
 def file_format(name: str) -> FileFormat:
     """The file format of a name. Raises SettingsError where there is none."""
     found = _load("FORMAT", "format", name)
-    assert isinstance(found, FileFormat)  # noqa: S101
+    assert isinstance(found, FileFormat)
     return found
 
 

@@ -6,6 +6,8 @@ Addresses can carry a key, so no error names one: it names the vendor.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from ipaddress import ip_address
+from urllib.parse import urlsplit
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
@@ -17,6 +19,9 @@ FRAME_BYTES = 8 * 1024 * 1024
 """Longest message that is taken; a longer one ends the connection."""
 QUEUED_FRAMES = 64
 """Messages that wait to be read; beyond it the vendor is made to wait."""
+
+CLOSE_S = 1.0
+"""Seconds that the vendor has to answer a close."""
 
 _REFUSALS = {
     400: "the request was not understood",
@@ -44,6 +49,8 @@ class WebSocketLine:
                 max_size=FRAME_BYTES,
                 max_queue=QUEUED_FRAMES,
                 open_timeout=None,  # the supervisor limits the whole of opening
+                close_timeout=CLOSE_S,
+                proxy=None if _is_loopback(url) else True,
             )
         except InvalidStatus as error:
             status = error.response.status_code
@@ -64,9 +71,10 @@ class WebSocketLine:
             raise self._closed(error) from None
 
     async def receive(self) -> Frame:
-        """The next message; cancelling it loses none."""
+        """The next message, a text as its UTF-8 bytes; cancelling it loses none."""
         try:
-            return await self._open_connection().recv()
+            # Not decoded: what is damaged in it is the decoder's to reject, and no reason to lose the connection.
+            return await self._open_connection().recv(decode=False)
         except ConnectionClosed as error:
             raise self._closed(error) from None
 
@@ -85,3 +93,11 @@ class WebSocketLine:
         close = error.rcvd
         why = "without a close frame" if close is None else f"with {close.code} {close.reason}".rstrip()
         return FeedError(f"{self._vendor} closed the connection {why}.")
+
+
+def _is_loopback(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
