@@ -121,7 +121,7 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-def _terminated(number: int, frame: FrameType | None) -> NoReturn:
+def _terminated(_number: int, _frame: FrameType | None) -> NoReturn:
     # Unwinds like Ctrl-C does, so that an embedded Redis is stopped and a batch in hand is finished.
     raise SystemExit(TERMINATED)
 
