@@ -1,8 +1,8 @@
 """The simulated market as Massive would send it: JSON frames of quotes, prices of underlyings, and trades.
 
-A quote `Q` comes before a trade `T` whose contract is quoted otherwise than last time, an aggregate `A`
-before a trade whose underlying has another price. What the form has no place for (open interest, implied
-volatility, delta) is lost.
+A quote `Q` comes before a trade `T` whose contract is quoted otherwise than last time, an aggregate `A` (a value `V`
+for an index) before a trade whose underlying has another price. What the form has no place for (open interest,
+implied volatility, delta) is lost.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from engine.simulator.market import SimulatedMarket
+from engine.simulator.underlyings import INDICES
 from schemas.conditions import TO_MASSIVE
 from schemas.contract import parse_osi
 from schemas.exchanges import MASSIVE
@@ -28,6 +29,15 @@ EXCHANGE_IDS = {mic: number for number, mic in reversed(MASSIVE.items())}
 OPRA_ID = EXCHANGE_IDS["OPRA"]
 
 
+def _price(underlying: str, price: float, at: int) -> dict[str, Any]:
+    if underlying in INDICES:
+        return {"ev": "V", "T": f"I:{underlying}", "val": price, "t": at}
+    return {
+        "ev": "A", "sym": underlying, "v": 100, "o": price, "c": price, "h": price, "l": price,
+        "s": at - 1_000, "e": at,
+    }  # fmt: skip
+
+
 def messages(
     prints: list[Print], quoted: dict[str, tuple[float, float]], prices: dict[str, float]
 ) -> list[Any]:
@@ -41,10 +51,7 @@ def messages(
         price = made.underlying_price
         if price is not None and prices.get(underlying) != price:
             prices[underlying] = price
-            found.append(
-                {"ev": "A", "sym": underlying, "v": 100, "o": price, "c": price, "h": price, "l": price,
-                 "s": made.received - 1_000, "e": made.received}
-            )  # fmt: skip
+            found.append(_price(underlying, price, made.received))
         if made.bid is not None and made.ask is not None and quoted.get(made.symbol) != (made.bid, made.ask):
             quoted[made.symbol] = (made.bid, made.ask)
             found.append(

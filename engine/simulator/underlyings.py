@@ -87,6 +87,9 @@ _NAMED: tuple[tuple[str, Kind, float, float, float], ...] = (
     ("PYPL", STOCK, 62.0, 0.37, 2), ("T", STOCK, 25.6, 0.23, 2), ("PFE", STOCK, 25.0, 0.27, 2),
 )  # fmt: skip
 
+INDICES = frozenset(ticker for ticker, kind, *_ in _NAMED if kind in (INDEX, VOLATILITY))
+"""Underlyings that are an index, not a share."""
+
 _ROOTS = {"SPX": ("SPX", "SPXW"), "VIX": ("VIX", "VIXW"), "NDX": ("NDX", "NDXP"), "RUT": ("RUT", "RUTW")}
 
 _FIRST, _VOWEL, _LETTER = "BCDFGHKLMNPRSTVWXZ", "AEIOUY", "ABCDEFGHIKLMNOPRSTUVWXYZ"
