@@ -5,9 +5,11 @@ Pure functions. Prices are compared as whole billionths of a dollar, so that no 
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from copy import copy
 from math import isfinite
+from operator import attrgetter
 from typing import NamedTuple
 
 from schemas.calendar import days_to_expiry, is_monthly, new_york_date
@@ -33,6 +35,7 @@ SIZE_LIMIT = 10_000_000
 TS_LIMIT = 4_102_444_800_000
 """Exchange times are before the year 2100, unix ms."""
 
+_ts = attrgetter("ts")
 _BUY = frozenset({Side.ASK.value, Side.ABOVE_ASK.value})
 _SELL = frozenset({Side.BID.value, Side.BELOW_BID.value})
 _UNSIDED = frozenset({Flag.CANCELLED, Flag.LATE, Flag.CROSS})
@@ -268,7 +271,10 @@ def _compare(
     legs = [
         t
         for t in peers
-        if t.exchange != trade.exchange and t.exchange and trade.exchange and abs(t.ts - ts) <= limits.sweep_ms
+        if t.exchange != trade.exchange
+        and t.exchange
+        and trade.exchange
+        and abs(t.ts - ts) <= limits.sweep_ms
     ]
     repeated = _repeated(ts, peers, limits)
     marks: dict[str, list[Flag]] = {}
@@ -292,16 +298,18 @@ def _compare(
 
 def _repeated(ts: int, peers: Sequence[Trade], limits: Thresholds) -> list[Trade]:
     """The peers that share a window of `repeat_ms` with a print at `ts` and more than `repeat_count` in all."""
-    near = sorted((t for t in peers if abs(t.ts - ts) <= limits.repeat_ms), key=lambda t: t.ts)
+    window = limits.repeat_ms
+    near = sorted((t for t in peers if abs(t.ts - ts) <= window), key=_ts)
     if len(near) < limits.repeat_count:
         return []
-    starts = [t.ts for t in near if t.ts <= ts] + [ts]
-    found: dict[str, Trade] = {}
-    for start in starts:
-        inside = [t for t in near if start <= t.ts <= start + limits.repeat_ms]
-        if start + limits.repeat_ms >= ts and len(inside) >= limits.repeat_count:
-            found.update((t.id, t) for t in inside)
-    return list(found.values())
+    first = last = 0
+    # Windows that begin with a peer not after the print, and end with it or later; then the one it begins.
+    for place, start in enumerate((*(t.ts for t in near if t.ts <= ts), ts)):
+        end = bisect_right(near, start + window, key=_ts)
+        if end - place >= limits.repeat_count:
+            first = place if last == 0 else first
+            last = end
+    return near[first:last]
 
 
 _ORDER = {flag: place for place, flag in enumerate(Flag)}

@@ -69,7 +69,9 @@ def script(name: str) -> Script:
     """The script of a verb, as `script("append_prints")`."""
     found = sorted(FOLDER.glob(f"{name}-*.lua"))
     if len(found) != 1:
-        raise FlowtapeError(f"{FOLDER} holds {len(found)} scripts named {name}, expected one.", "Install again.")
+        raise FlowtapeError(
+            f"{FOLDER} holds {len(found)} scripts named {name}, expected one.", "Install again."
+        )
     return Script(found[0])
 
 

@@ -57,7 +57,9 @@ def indexed_fields(client: redis.Redis, partition: int) -> set[tuple[str, str]]:
 def wanted_fields(wanted: list[str]) -> set[tuple[str, str]]:
     """Name and type of every field in the arguments of an FT.CREATE."""
     return {
-        (wanted[i + 1], wanted[i + 2]) for i, word in enumerate(wanted) if word == "AS" and i + 2 < len(wanted)
+        (wanted[i + 1], wanted[i + 2])
+        for i, word in enumerate(wanted)
+        if word == "AS" and i + 2 < len(wanted)
     }
 
 

@@ -116,7 +116,9 @@ class Settings(BaseSettings):
     alpaca_key: SecretStr | None = _row(None, "", "Alpaca's key id.")
     alpaca_secret: SecretStr | None = _row(None, "", "Alpaca's secret key.")
     alpaca_url: str = _row(
-        "wss://stream.data.alpaca.markets/v1beta1/indicative", "", "Alpaca's option stream; /opra with a plan."
+        "wss://stream.data.alpaca.markets/v1beta1/indicative",
+        "",
+        "Alpaca's option stream; /opra with a plan.",
     )
     massive_key: SecretStr | None = _row(None, "", "Massive's (Polygon's) API key.")
     massive_url: str = _row("wss://socket.massive.com/options", "", "Massive's option stream.")
@@ -139,7 +141,11 @@ class Settings(BaseSettings):
     @field_validator("symbols", mode="before")
     @classmethod
     def _split_symbols(cls, value: object) -> object:
-        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+        return (
+            tuple(part.strip() for part in value.split(",") if part.strip())
+            if isinstance(value, str)
+            else value
+        )
 
     @field_validator("thresholds")
     @classmethod
@@ -169,15 +175,22 @@ class Settings(BaseSettings):
         """The settings in force; `flags` of None are not set. Raises SettingsError with the name and the value."""
         named = os.environ.get(CONFIG_VARIABLE)
         if named and not Path(named).is_file():
-            raise SettingsError(f"{CONFIG_VARIABLE} names {named}, which is no file.", "Correct it or unset it.")
+            raise SettingsError(
+                f"{CONFIG_VARIABLE} names {named}, which is no file.", "Correct it or unset it."
+            )
         try:
             return cls(**{name: value for name, value in flags.items() if value is not None})
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
             name = ".".join(str(part) for part in first["loc"])
-            given = "" if "key" in name or "token" in name or "secret" in name else f" (given: {first['input']!r})"
+            given = (
+                ""
+                if "key" in name or "token" in name or "secret" in name
+                else f" (given: {first['input']!r})"
+            )
             raise SettingsError(
-                f"Setting {name}: {first['msg']}{given}.", "docs/settings.md lists every setting with its unit."
+                f"Setting {name}: {first['msg']}{given}.",
+                "docs/settings.md lists every setting with its unit.",
             ) from None
         except ValueError as error:
             raise SettingsError(f"The settings file cannot be read: {error}.") from None

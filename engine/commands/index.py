@@ -22,7 +22,8 @@ def index(
         str | None, typer.Option(help="Redis to use instead of FLOWTAPE_REDIS_URL or the embedded one.")
     ] = None,
     partition: Annotated[
-        list[int] | None, typer.Option(help="Partition to index, from 0; may be repeated. Default: all.", min=0)
+        list[int] | None,
+        typer.Option(help="Partition to index, from 0; may be repeated. Default: all.", min=0),
     ] = None,
     name: Annotated[
         str | None, typer.Option(help="Name of this consumer. Default: host and process id.")
@@ -34,7 +35,8 @@ def index(
     Stops at Ctrl-C or SIGTERM, when the batch in hand is finished.
     """
     logging.basicConfig(
-        level=logging.INFO if verbose else logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s"
+        level=logging.INFO if verbose else logging.WARNING,
+        format="%(asctime)s %(levelname)s %(name)s %(message)s",
     )
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
