@@ -32,13 +32,18 @@ class ContractError(FlowtapeError):
 
 
 class FilterError(FlowtapeError):
-    """A filter is not valid; `position` is the offset of the wrong word in the text, -1 for a JSON filter."""
+    """A filter is not valid.
+
+    `position` is the offset of the wrong word in the text, -1 for a JSON filter; `field` is the field at fault,
+    empty where it is the whole.
+    """
 
     exit_status = 2
 
-    def __init__(self, message: str, remedy: str = "", position: int = -1) -> None:
+    def __init__(self, message: str, remedy: str = "", position: int = -1, field: str = "") -> None:
         super().__init__(message, remedy)
         self.position = position
+        self.field = field
 
 
 class DecodeError(FlowtapeError):
