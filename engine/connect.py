@@ -27,7 +27,7 @@ REPLY_SECONDS = 30.0
 """How long a reply may take; longer than any blocking read of ours."""
 
 RETRIES = 3
-"""Attempts after the first, where a connection breaks or a reply does not come. Every write of ours is idempotent."""
+"""Attempts after the first, where a connection breaks or no reply comes; every write of ours is idempotent."""
 
 BACKOFF_SECONDS, BACKOFF_MAX_SECONDS = 0.05, 1.0
 
@@ -73,8 +73,8 @@ def connect_async(settings: Settings) -> redis.asyncio.Redis:
 def redis_server(settings: Settings, *, persistent: bool = True) -> Iterator[Settings]:
     """Settings whose `redis_url` is set: the configured one, or that of the embedded Redis, found or started.
 
-    The embedded one stops at the end unless another process uses it too. Without `persistent` it is a fresh one
-    for this caller alone, which keeps nothing.
+    The embedded one stops at the end unless another process uses it too. Without `persistent` it is a fresh
+    one for this caller alone, which keeps nothing.
     """
     if settings.redis_url is not None:
         yield settings

@@ -1,8 +1,8 @@
 """Runs the embedded Redis: a real Redis Stack on a Unix socket, started by whoever needs it first.
 
-Every process that uses it holds a shared lock on `users.lock` in the data folder; the last one to leave stops it.
-A process that is killed loses its lock with its life, so a server that was left behind is found running by the next
-one, used, and stopped when that one leaves.
+Every process that uses it holds a shared lock on `users.lock` in the data folder; the last one to leave stops
+it. A process that is killed loses its lock with its life, so a server that was left behind is found running by
+the next one, used, and stopped when that one leaves.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ STOP_SECONDS = 60.0
 POLL_SECONDS = 0.02
 """Pause between two looks at a server that starts, loads or stops."""
 
-# One million documents fill the default table of RediSearch, and collisions then grow; the table is taken as needed.
+# One million documents fill RediSearch's default table, and lookups slow down from there; it grows as needed.
 # A search that ran out of time fails instead of answering in part.
 SEARCH_ARGUMENTS = ("MAXDOCTABLESIZE", "10000000", "ON_TIMEOUT", "FAIL", "DEFAULT_DIALECT", "2")
 
@@ -66,7 +66,7 @@ def default_data() -> Path:
 
 
 class EmbeddedRedis:
-    """One server and its folder. `persistent` keeps an append-only file there; else nothing is ever written."""
+    """One server and its folder; with `persistent` it keeps an append-only file there, else no data at all."""
 
     def __init__(
         self,
@@ -87,7 +87,7 @@ class EmbeddedRedis:
 
     @property
     def socket(self) -> Path:
-        """The Unix socket: in the folder, or in a short temporary one where that path is too long for a socket."""
+        """The Unix socket: in the folder, or in a short temporary one where its path would be too long."""
         with suppress(OSError):
             return Path((self.folder / LINK).read_text(encoding="utf-8"))
         path = self.folder.absolute() / "redis.sock"
@@ -95,7 +95,7 @@ class EmbeddedRedis:
             path = Path(tempfile.mkdtemp(prefix="flowtape-")) / "redis.sock"
             if len(os.fsencode(path)) > SOCKET_PATH_BYTES:
                 path.parent.rmdir()
-                path = Path(tempfile.mkdtemp(prefix="flowtape-", dir="/tmp")) / "redis.sock"  # noqa: S108 - mode 700, random name
+                path = Path(tempfile.mkdtemp(prefix="flowtape-", dir="/tmp")) / "redis.sock"
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         (self.folder / LINK).write_text(str(path), encoding="utf-8")
         return path
@@ -135,7 +135,7 @@ class EmbeddedRedis:
         self._wait_ready()
 
     def stop(self) -> None:
-        """Stop the server and wait until it is gone; its data is on disk then. Does nothing where none runs."""
+        """Stop the server and wait until it is gone, its data on disk. Does nothing where none runs."""
         self._end(signal.SIGTERM)
         socket = self.socket
         for left in (socket, self.folder / LINK, self.folder / PIDFILE):
@@ -150,10 +150,10 @@ class EmbeddedRedis:
 
     @contextmanager
     def use(self) -> Iterator[str]:
-        """Start or find the server, yield its URL, and stop it at the end unless another process uses it too."""
+        """Start or find the server, yield its URL, stop it at the end unless another process uses it too."""
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         with (self.folder / USERS_LOCK).open("ab") as users:
-            # A server that is just being stopped by its last user is waited for: that one holds the lock alone.
+            # Who is just stopping the server as its last user holds the lock alone: wait for that.
             fcntl.flock(users, fcntl.LOCK_SH)
             try:
                 self.start()
@@ -194,7 +194,7 @@ class EmbeddedRedis:
             self.socket.unlink(missing_ok=True)  # nobody answers on it: its server was killed
             self.socket.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             try:
-                # A session of its own: Ctrl-C in the terminal is for the owner, who stops Redis when it is done.
+                # A session of its own: Ctrl-C in the terminal is for us, and we stop Redis when we are done.
                 # The lock goes along: it is held until the server is gone, however it goes.
                 self._process = subprocess.Popen(
                     self._command(),

