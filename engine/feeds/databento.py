@@ -56,7 +56,7 @@ class DatabentoDecoder:
         return self._stream.pending
 
     def connected(self) -> None:
-        """A new session begins, with its own metadata; names and quotes stay."""
+        """A new session begins, with its own metadata; names stay."""
         self._stream = RecordStream(LIVE_METADATA_BYTES)
         self.reader.restart()
         self.failure = None

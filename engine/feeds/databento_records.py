@@ -51,6 +51,7 @@ class RecordReader:
     """
 
     def __init__(self, quotes: int) -> None:
+        self._quote_cache = quotes
         self._names: dict[int, str] = {}
         self._shared: dict[int, list[tuple[date, date, str]]] = {}
         self._quotes = LastQuotes(quotes)
@@ -62,8 +63,9 @@ class RecordReader:
         """Newest exchange time of a print, unix ns; 0 before the first."""
 
     def restart(self) -> None:
-        """A new session begins: its places within a nanosecond are counted anew, and names come again."""
+        """A new session begins: places within a nanosecond are counted anew, and quotes from before are old."""
         self._recent.clear()
+        self._quotes = LastQuotes(self._quote_cache)
 
     def read(self, item: Item, received: int) -> Event | None:
         """The event of a record or of damage; None where it is none. `received` is unix ms."""

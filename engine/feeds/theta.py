@@ -46,11 +46,16 @@ class ThetaDecoder:
     """
 
     def __init__(self, quotes: int, wanted: frozenset[str] = frozenset()) -> None:
+        self._quote_cache = quotes
         self._quotes = LastQuotes(quotes)
         self._wanted = wanted
         self._json: msgspec.json.Decoder[Any] = msgspec.json.Decoder()
         self.unknown_exchanges: Counter[int] = Counter()
         self.unknown_conditions: Counter[int] = Counter()
+
+    def connected(self) -> None:
+        """Forget the quotes: those from before a gap are no longer the market's."""
+        self._quotes = LastQuotes(self._quote_cache)
 
     def decode(self, frame: Frame, received: int) -> list[Event]:
         """The print of one message, if it is a trade."""

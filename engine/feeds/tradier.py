@@ -41,9 +41,14 @@ class TradierDecoder:
     """
 
     def __init__(self, quotes: int) -> None:
+        self._quote_cache = quotes
         self._quotes = LastQuotes(quotes)
         self._recent: OrderedDict[str, Print] = OrderedDict()
         self._json: msgspec.json.Decoder[Any] = msgspec.json.Decoder()
+
+    def connected(self) -> None:
+        """Forget the quotes: those from before a gap are no longer the market's."""
+        self._quotes = LastQuotes(self._quote_cache)
 
     def decode(self, frame: Frame, received: int) -> list[Event]:
         """The events of one frame, which may hold several lines."""
