@@ -80,12 +80,12 @@ class Run:
 
 @asynccontextmanager
 async def running(
-    vendor: Vendor, settings: Settings, *plan: Turn, right_key: bool = True
+    vendor: Vendor, settings: Settings, *plan: Turn, right_key: bool = True, **overrides: Any
 ) -> AsyncIterator[Run]:
     vendor.plan = list(plan)
     async with vendor:
-        told = {"feed_backoff_s": 0.01, "feed_backoff_max_s": 0.05, "redis_url": settings.redis_url}
-        settings = Settings.load(**{**told, **vendor.settings(right_key)})
+        brief = {"feed_backoff_s": 0.01, "feed_backoff_max_s": 0.05, "redis_url": settings.redis_url}
+        settings = Settings.load(**{**brief, **vendor.settings(right_key), **overrides})
         client = connect_async(settings)
         try:
             async with Publisher(client, settings, Policy.DROP_OLDEST) as publisher:
