@@ -61,6 +61,8 @@ class FeedError(FlowtapeError):
 class FeedRefusedError(FeedError):
     """A vendor refused the key or the subscription: connecting again would not help."""
 
+    exit_status = 3
+
 
 class RedisSetupError(FlowtapeError):
     """Redis is absent, too old, without a needed module, or set up so that data could be lost."""
