@@ -49,12 +49,14 @@ class Batch:
         self.before.setdefault(symbol, before)
         self.contracts[symbol] = after
 
-    def rewrite(self, trade: Trade) -> None:
+    def rewrite(self, trade: Trade, feed: str) -> None:
         """Note an earlier trade as it is now; one of this same batch is simply written so."""
         if trade.id in self.new:
             self.new[trade.id] = trade
-        else:
-            self.changed[trade.id] = trade
+            return
+        if trade.id not in self.changed:
+            self.counts[f"{feed}:rewritten"] += 1
+        self.changed[trade.id] = trade
 
     def seal(self, seq: int) -> int:
         """Give every trade its `seq`, following on `seq`; returns the last one given."""

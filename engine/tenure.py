@@ -276,8 +276,7 @@ class Tenure:
         if cancel and withdrawn is None:
             batch.counts[f"{print_.feed}:cancels_unmatched"] += 1
         for earlier in (*changed, *([withdrawn] if withdrawn else ())):
-            batch.counts[f"{print_.feed}:rewritten"] += 1
-            batch.rewrite(earlier)
+            batch.rewrite(earlier, print_.feed)
         batch.new[trade.id] = trade
         batch.set_state(contract.symbol, before, state)
         self._states[contract.symbol] = state

@@ -45,22 +45,38 @@ if #existing > 0 then
   return redis.error_reply('STALE ' .. table.concat(existing, ' '))
 end
 
+-- JSON.MSET writes many documents for less than as many JSON.SET; Lua passes some 8,000 arguments at most.
+local DOCUMENTS_AT_ONCE = 1000
+local written, rewritten = {}, 0
+local documents = {}
 local arg = FIXED_ARGS
-local rewritten = 0
 for i = 1, new_count + changed_count do
-  local key, document, announcement, ttl = KEYS[FIXED_KEYS + i], ARGV[arg + 1], ARGV[arg + 2], ARGV[arg + 3]
+  local key = KEYS[FIXED_KEYS + i]
   local is_new = i <= new_count
   -- A changed trade that has expired stays away.
   if is_new or redis.call('EXISTS', key) == 1 then
-    redis.call('JSON.SET', key, '$', document)
-    redis.call('PEXPIRE', key, ttl)
-    redis.call('XADD', tape, 'MAXLEN', '~', tape_length, '*', 'd', announcement)
+    local n = #documents
+    documents[n + 1], documents[n + 2], documents[n + 3] = key, '$', ARGV[arg + 1]
+    written[#written + 1] = i
     if not is_new then
       rewritten = rewritten + 1
+    end
+    if #documents == 3 * DOCUMENTS_AT_ONCE then
+      redis.call('JSON.MSET', unpack(documents))
+      documents = {}
     end
   end
   arg = arg + 3
 end
+if #documents > 0 then
+  redis.call('JSON.MSET', unpack(documents))
+end
+for _, i in ipairs(written) do
+  local at = FIXED_ARGS + 3 * (i - 1)
+  redis.call('PEXPIRE', KEYS[FIXED_KEYS + i], ARGV[at + 3])
+  redis.call('XADD', tape, '*', 'd', ARGV[at + 2])
+end
+redis.call('XTRIM', tape, 'MAXLEN', '~', tape_length)
 
 local contract_at = FIXED_KEYS + new_count + changed_count
 for i = 1, contract_count do
