@@ -107,9 +107,9 @@ def explain(url: str, error: Exception) -> RedisSetupError:
             "Try again when it is ready.",
         )
     if isinstance(error, ResponseError):
-        return RedisSetupError(f"Redis at {where} answered: {error}.", "Check FLOWTAPE_REDIS_URL.")
+        return RedisSetupError(f"Redis at {where} answered: {_said(error)}.", "Check FLOWTAPE_REDIS_URL.")
     return RedisSetupError(
-        f"No Redis answers at {where}: {error}.",
+        f"No Redis answers at {where}: {_said(error)}.",
         f"Check FLOWTAPE_REDIS_URL, or unset it to use the embedded Redis. {OWN_REDIS}",
     )
 
@@ -146,9 +146,13 @@ def _url(settings: Settings) -> str:
 
 def _wrong_url(error: ValueError) -> SettingsError:
     return SettingsError(
-        f"FLOWTAPE_REDIS_URL is no address of a Redis: {error}.",
+        f"FLOWTAPE_REDIS_URL is no address of a Redis: {_said(error)}.",
         "Expected redis://host:port, rediss://host:port or unix:///path/to/socket.",
     )
+
+
+def _said(error: Exception) -> str:
+    return str(error).rstrip(".") or type(error).__name__
 
 
 def _without_password(url: str) -> str:

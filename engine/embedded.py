@@ -11,6 +11,7 @@ import fcntl
 import os
 import shutil
 import signal
+import stat
 import subprocess
 import tempfile
 import time
@@ -321,13 +322,21 @@ def sweep(stack: Path) -> int:
     swept = 0
     for folder in Path(tempfile.gettempdir()).glob(f"{Path(_temporary_prefix()).name}*"):
         try:
+            owned = folder.lstat()
+            # A folder without the id of a server may be one that is just being made.
+            if (
+                owned.st_uid != os.getuid()
+                or not stat.S_ISDIR(owned.st_mode)
+                or not (folder / PIDFILE).exists()
+            ):
+                continue
             with (folder / USERS_LOCK).open("r+b") as users:
                 fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 EmbeddedRedis(stack, folder, persistent=False).stop()
                 shutil.rmtree(folder, ignore_errors=True)
                 swept += 1
         except OSError:
-            continue  # in use, about to be used, or not ours
+            continue  # in use
     return swept
 
 
