@@ -7,7 +7,6 @@ from collections.abc import Callable
 
 import msgspec
 import pytest
-from vendors.capture import RECEIVED, captured, told
 
 from engine.feeds.databento import DatabentoDecoder
 from engine.feeds.decoder import Decoder
@@ -17,6 +16,7 @@ from engine.feeds.unusual_whales import UnusualWhalesDecoder
 from schemas.contract import parse_osi
 from schemas.exchanges import NAMES
 from schemas.print import Print, Reject
+from tests.vendors.capture import RECEIVED, captured, told
 
 DECODERS: dict[str, Callable[[], Decoder]] = {
     "databento": lambda: DatabentoDecoder(100),
