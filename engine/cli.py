@@ -57,10 +57,6 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         build_app(verb)(words, prog_name="flowtape")
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
-    except BrokenPipeError:
-        # Whoever read our output has enough (`flowtape query ... | head`); the interpreter must not write at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
     except Exception as error:
         known = explained(error)
         if known is None:
