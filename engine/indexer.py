@@ -26,7 +26,10 @@ STANDBY_S = 0.25
 """How often a standby asks for the partition."""
 
 BACKOFF_S = (0.1, 2.0)
-"""First and longest pause while Redis is away."""
+"""First and longest pause while Redis does not serve."""
+
+STABLE_S = 10.0
+"""After serving this long, the next pause is the first again."""
 
 
 class Indexer:
@@ -43,38 +46,41 @@ class Indexer:
     def run(self, stopping: Callable[[], bool]) -> None:
         """Index or stand by until `stopping` is true; then finish the batch in hand and give up the partition.
 
-        Raises IndexMismatchError and RedisSetupError at once; a Redis that is away is waited for.
+        Raises IndexMismatchError and RedisSetupError at once; a Redis that is away or refuses is waited for.
         """
         pause = BACKOFF_S[0]
-        while not stopping():
-            try:
-                if self._hold():
+        try:
+            while not stopping():
+                began = time.monotonic()
+                try:
+                    if not self._hold():
+                        time.sleep(STANDBY_S)
+                        continue
                     log.info("owns partition %d", self._p)
                     self._prepare()
                     tenure = Tenure(
                         self._client, self._settings, self._p, self._name, self._hold, self.counts
                     )
                     try:
-                        pause = BACKOFF_S[0]
                         tenure.work(stopping)
                     finally:
                         tenure.close()
-                else:
-                    time.sleep(STANDBY_S)
-            except NotOwnerError as error:
-                log.warning("lost partition %d: %s", self._p, error)
-            except StaleStateError:
-                log.warning("partition %d was written by another indexer; its state is loaded again", self._p)
-            except (redis.ConnectionError, redis.TimeoutError, OSError) as error:
-                log.warning("Redis is away (%s); next try in %.1f s", error, pause)
-                time.sleep(pause)
-                pause = min(2 * pause, BACKOFF_S[1])
-            except ResponseError as error:
-                # Out of memory, read-only after a failover, a failing disk: nothing that a print could help.
-                log.error("Redis refuses (%s); next try in %.1f s; `flowtape doctor` says more", error, pause)
-                time.sleep(pause)
-                pause = min(2 * pause, BACKOFF_S[1])
-        self._release()
+                except NotOwnerError as error:
+                    log.warning("lost partition %d: %s", self._p, error)
+                except StaleStateError:
+                    log.warning(
+                        "partition %d was written by another indexer: its state is loaded again", self._p
+                    )
+                except (redis.RedisError, OSError) as error:
+                    # Away, out of memory, read-only after a failover, a full disk: nothing that skipping a print
+                    # would help.
+                    if time.monotonic() - began > STABLE_S:
+                        pause = BACKOFF_S[0]
+                    log.warning("Redis does not serve (%s); next try in %.1f s", error, pause)
+                    time.sleep(pause)
+                    pause = min(2 * pause, BACKOFF_S[1])
+        finally:
+            self._release()
 
     def _hold(self) -> bool:
         """Take or keep the partition; whether it is ours."""
