@@ -64,8 +64,8 @@ class Batch:
         for trade in (*self.new.values(), *self.changed.values()):
             seq += 1
             trade.seq = seq
-        # A batch that writes no trade moves seq as well: it is what tells Redis that states are not stale.
-        self.seq_after = max(seq, self.seq_before + 1)
+        # A batch that writes states alone moves seq as well: by seq an indexer knows that its states are stale.
+        self.seq_after = seq if seq > self.seq_before or not self.contracts else seq + 1
         return self.seq_after
 
     def command(self, partition: int, owner: str, settings: Settings) -> tuple[Argument, ...]:
