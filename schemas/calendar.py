@@ -76,9 +76,14 @@ def _easter(year: int) -> date:
     return date(year, month, day + 1)
 
 
+def _is_juneteenth(day: date) -> bool:
+    """Whether exchanges are closed for Juneteenth (since 2022), on the Friday before where it is a Saturday."""
+    return day.year >= 2022 and day.month == 6 and (day.day == 19 or (day.day == 18 and day.weekday() == 4))
+
+
 def _closed_third_friday(day: date) -> bool:
-    """Holidays that can fall on a third Friday: Good Friday, and Juneteenth since 2022."""
-    return day == _easter(day.year) - timedelta(days=2) or (day.year >= 2022 and (day.month, day.day) == (6, 19))
+    """Holidays that can fall on a third Friday: Good Friday and Juneteenth."""
+    return day == _easter(day.year) - timedelta(days=2) or _is_juneteenth(day)
 
 
 @lru_cache(maxsize=16_384)
@@ -94,7 +99,8 @@ def is_monthly(expiry: int, underlying: str) -> bool:
         year, month = (day.year + 1, 1) if day.month == 12 else (day.year, day.month + 1)
         friday = third_friday(year, month)
         settles = friday - timedelta(days=30)
-        return day == settles - timedelta(days=1) if _closed_third_friday(friday) else day == settles
+        early = _closed_third_friday(friday) or _is_juneteenth(settles)
+        return day == settles - timedelta(days=1) if early else day == settles
     friday = third_friday(day.year, day.month)
     if day == friday:
         return True

@@ -55,7 +55,7 @@ class Contract:
     strike: float
     symbol: str
     adjusted: bool
-    """The root carries a digit: its deliverable is not the standard hundred shares."""
+    """The root ends in a digit: its deliverable is not the standard hundred shares."""
     multiplier: int = STANDARD_MULTIPLIER
 
     @property
@@ -89,6 +89,10 @@ def make_contract(root: str, expiry: int, right: str, strike: float) -> Contract
 
     Raises ContractError where a part is out of range or the strike is no whole thousandth of a dollar.
     """
+    if not 20_000_000 <= expiry < 21_000_000:
+        raise ContractError(f"expiry {expiry!r} is no yyyymmdd of the years 2000 to 2099.")
+    if not 0 < strike < 100_000:
+        raise ContractError(f"strike {strike!r} is not above 0 and below 100,000 dollars.")
     thousandths = round(strike * 1000)
     if abs(strike * 1000 - thousandths) > 1e-6:
         raise ContractError(f"strike {strike!r} is not a whole number of thousandths of a dollar.")
@@ -101,14 +105,17 @@ def parse_osi(text: str) -> Contract:
     match = _OSI.match(text)
     if match is None:
         raise ContractError(
-            f"{text[:40]!r} is not an OSI symbol.", "Expected root, yymmdd, C or P and eight digits of strike."
+            f"{text[:40]!r} is not an OSI symbol.",
+            "Expected root, yymmdd, C or P and eight digits of strike.",
         )
     root, yymmdd, right = match["root"], int(match["expiry"]), match["right"]
     expiry = 20_000_000 + yymmdd
     try:
         date(expiry // 10_000, expiry // 100 % 100, expiry % 100)
     except ValueError:
-        raise ContractError(f"{text!r} has the expiry {match['expiry']}, which is no date (yymmdd).") from None
+        raise ContractError(
+            f"{text!r} has the expiry {match['expiry']}, which is no date (yymmdd)."
+        ) from None
     thousandths = int(match["strike"])
     if thousandths == 0:
         raise ContractError(f"{text!r} has a strike of zero.")
@@ -121,5 +128,5 @@ def parse_osi(text: str) -> Contract:
         # A whole strike is kept an integer: it is half as large in a document.
         strike=thousandths // 1000 if thousandths % 1000 == 0 else thousandths / 1000,
         symbol=f"{root}{yymmdd:06d}{right}{thousandths:08d}",
-        adjusted=any(c.isdigit() for c in root),
+        adjusted=root[-1].isdigit(),
     )
