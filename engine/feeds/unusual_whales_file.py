@@ -19,8 +19,15 @@ from engine.feeds.text_file import LINE_BYTES, count_lines, lines
 from engine.feeds.unusual_whales import CHANNEL, NAME, PayloadReader
 from engine.settings import Settings
 from schemas.errors import ContractError, DecodeError, FileFormatError
+from schemas.print import Reject
 
 ALERTS = "flow-alerts"
+
+EARLY_LINES = 100
+"""Lines without a frame after which a file is taken for another one."""
+
+_BLANK, _COMMENT = Skipped("blank line"), Skipped("comment")
+_NO_FRAMES = (_BLANK, _COMMENT)
 
 _decode_json = msgspec.json.Decoder().decode
 _NOT_JSON = (msgspec.DecodeError, UnicodeError, RecursionError)
@@ -64,36 +71,44 @@ def read(path: Path, settings: Settings) -> Iterator[Row]:
     """The rows of a recording. Raises FileFormatError as `lines` does, and where no line is a frame."""
     del settings
     reader, received = PayloadReader(), time.time_ns() // 1_000_000
-    frames = rejected = 0
+    # Until one line is a frame, the file may be another one: then its lines are no rejects of ours.
+    early: list[Row] | None = []
     for line in lines(path):
-        if not line.strip():
-            yield Skipped("blank line")
+        row = _row(reader, line, received)
+        if early is None:
+            yield row
             continue
-        if line.startswith(b"#"):
-            yield Skipped("comment")
-            continue
-        try:
-            channel, payload = frame(line)
-            kind = channel.partition(":")[0]
-            if isinstance(payload, dict) and "response" in payload:
-                row: Row = Skipped("control frame")
-            elif kind == ALERTS:
-                row = Skipped("flow alert, no trade")
-            elif kind != CHANNEL:
-                row = Skipped("frame of another channel")
-            else:
-                row = reader.read(payload, received) or Skipped("control frame")
-        except (DecodeError, ContractError) as error:
-            rejected += 1
-            row = reject(NAME, str(error), line)
-        else:
-            frames += 1
-        yield row
-    if rejected and not frames:
+        early.append(row)
+        if len(early) > EARLY_LINES:
+            break
+        if not isinstance(row, Reject) and row not in _NO_FRAMES:
+            yield from early
+            early = None
+    if early and any(isinstance(row, Reject) for row in early):
         raise FileFormatError(
             f"{path} has no line that is a frame of Unusual Whales.",
             "Expected time|channel|payload; check --format.",
         )
+    yield from early or ()
+
+
+def _row(reader: PayloadReader, line: bytes, received: int) -> Row:
+    if not line.strip():
+        return _BLANK
+    if line.startswith(b"#"):
+        return _COMMENT
+    try:
+        channel, payload = frame(line)
+        kind = channel.partition(":")[0]
+        if isinstance(payload, dict) and "response" in payload:
+            return Skipped("control frame")
+        if kind == ALERTS:
+            return Skipped("flow alert, no trade")
+        if kind != CHANNEL:
+            return Skipped("frame of another channel")
+        return reader.read(payload, received) or Skipped("control frame")
+    except (DecodeError, ContractError) as error:
+        return reject(NAME, str(error), line)
 
 
 def recognise(path: Path, head: bytes) -> bool:
