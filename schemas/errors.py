@@ -72,6 +72,10 @@ class IndexMismatchError(RedisSetupError):
     """The search index in Redis is not the one that this version writes to."""
 
 
+class SearchError(FlowtapeError):
+    """A search could not be answered whole, or was asked for wrongly."""
+
+
 class NotOwnerError(FlowtapeError):
     """Another indexer owns the partition: this one goes back to standing by."""
 

@@ -19,7 +19,7 @@ from schemas.filter_predicate import predicate
 from schemas.filter_query import compile_query
 from schemas.filter_text import parse_filter
 from schemas.trade import Trade
-from tests.trade_strategies import filters, trades
+from tests.trade_strategies import a_trade, filters, trades
 
 OPERATORS = (*"*|-~%$@{}[]()\"'\\:;<>!.,#&+^`?/ \t\0é", "=>", "w'*'", "-inf", "+inf")
 
@@ -108,7 +108,7 @@ def test_no_operator_of_the_query_language_passes_as_a_value(field: str) -> None
 
 def test_a_value_that_got_past_validation_would_still_be_only_a_value(client: redis.Redis) -> None:
     make_index(client)
-    row = _spy()
+    row = a_trade()
     write(client, [row])
     assert found(client, Filter(underlying=("SPY",))) == {row.id}
     for operator in OPERATORS:
@@ -141,18 +141,9 @@ def test_equal_filters_make_equal_queries(wanted: Filter) -> None:
     assert compile_query(Filter.from_json(wanted.key)) == compile_query(wanted)
 
 
-def _spy() -> Trade:
-    return Trade(
-        id="t_1", seq=1, ts=1, received=1, underlying="SPY", symbol="SPY261218C00600000", right="C", expiry=20261218,
-        strike=600, price=1.5, size=1, premium=150, bid=None, ask=None, underlying_price=None, dte=1, otm_pct=None,
-        volume=None, open_interest=None, vol_oi=None, iv=None, delta=None, side="ask", sentiment="bullish", flags=(),
-        conditions=(), exchange="",
-    )  # fmt: skip
-
-
 def test_a_null_is_in_no_range(client: redis.Redis) -> None:
     make_index(client)
-    write(client, [_spy()])
+    write(client, [a_trade()])
     for wanted in (Filter(ranges=(("iv", Range(gte=-1)),)), Filter(ranges=(("iv", Range(lt=1)),))):
         assert found(client, wanted) == set()
-        assert not predicate(wanted)(_spy())
+        assert not predicate(wanted)(a_trade())

@@ -33,6 +33,18 @@ NUMBERS: dict[str, tuple[int | float, ...]] = {
 NULLABLE = ("otm_pct", "volume", "open_interest", "vol_oi", "iv", "delta")
 
 
+def a_trade(number: int = 1, **fields: Any) -> Trade:
+    """A SPY call at the ask; `fields` say what is different."""
+    values: dict[str, Any] = {
+        "id": f"t_{number}", "seq": number, "ts": 1_700_000_000_000, "received": 1_700_000_000_000,
+        "underlying": "SPY", "symbol": "SPY261218C00600000", "right": "C", "expiry": 20261218, "strike": 600,
+        "price": 1.5, "size": 1, "premium": 150, "bid": None, "ask": None, "underlying_price": None, "dte": 1,
+        "otm_pct": None, "volume": None, "open_interest": None, "vol_oi": None, "iv": None, "delta": None,
+        "side": "ask", "sentiment": "bullish", "flags": (), "conditions": (), "exchange": "",
+    }  # fmt: skip
+    return Trade(**(values | fields))
+
+
 def _subset(values: tuple[str, ...], most: int = 3) -> st.SearchStrategy[list[str]]:
     return st.lists(st.sampled_from(values), max_size=most, unique=True)
 

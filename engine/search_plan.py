@@ -1,0 +1,235 @@
+"""Which window at the end of the tape to ask next, until a page is full: decisions without I/O, for one partition.
+
+A broad filter over a large index must never be sorted whole: that takes Redis 0.3 us a matching trade, in which
+it does nothing else. So the newest trades are asked for in windows of exchange time that follow one another
+backwards without overlap, each sized by how many trades the ones before it held. Windows that are apart need no
+merging, and ends of windows never part trades of one millisecond.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import Enum
+from typing import Final, NamedTuple
+
+from schemas.errors import SearchError
+
+FIRST_SPAN_MS: Final = 250
+"""The first window of a filter that nothing is known of."""
+
+EXTRA_ROWS: Final = 10
+"""Rows asked for beyond those needed: they show whether the last needed one shares its millisecond."""
+
+EXPIRED_ROWS: Final = 100_000
+"""Rows asked for at most where Redis leaves expired ones out of an answer but not out of its count."""
+
+MARGIN: Final = 1.4
+"""A window is this much longer than the trades that it must hold have taken so far."""
+
+GROWTH: Final = 8
+"""How much longer the next window is after nothing at all was found."""
+
+MOST_GROWTH: Final = 16
+"""How much longer than all windows before it the next one may be, whatever their few trades promise."""
+
+COUNT_FROM_MS: Final = 1_000
+"""A longer window of a filter of which little is known is counted before it is sorted."""
+
+EVIDENCE: Final = 10
+"""Trades from which a filter's density is believed, so that a window is not counted first."""
+
+SORT_LIMIT: Final = 2_000
+"""Counting stops here, after 0.2 to 0.4 ms at most; a window with more is made shorter rather than sorted."""
+
+CHECK_AFTER: Final = 4
+"""Windows after which it is asked whether anything older exists at all."""
+
+STEPS: Final = 1_000
+"""Commands of one page at most; far more than any page takes."""
+
+
+class Position(NamedTuple):
+    """Where a trade stands in the order of pages, which is newest first; unique over all partitions."""
+
+    ts: int
+    seq: int
+    partition: int
+
+
+class Ask(Enum):
+    """What a step wants to know."""
+
+    NEWEST = "newest"
+    """The newest rows of a window."""
+    TIES = "ties"
+    """The rows of one millisecond by `seq`, the highest first."""
+    COUNT = "count"
+    """How many trades a window holds, counted up to one more than `rows`."""
+    OLDER = "older"
+    """Whether any trade at all, of whatever filter, is as old as `high`."""
+
+
+class Step(NamedTuple):
+    """One command to send."""
+
+    ask: Ask
+    low: int | None
+    """Exchange time from which, unix ms; None is no bound."""
+    high: int | None
+    """Exchange time to which, inclusive."""
+    seq_high: int | None = None
+    """Highest `seq`, inclusive."""
+    rows: int = 0
+
+
+class Found(NamedTuple):
+    """One row of an answer."""
+
+    sort_key: int
+    """`ts`, or `seq` where ties were asked for; known of expired trades too."""
+    document: bytes | None
+    """None for a trade that has expired but is still in the index."""
+
+
+class Plan:
+    """Asks for the newest `limit` rows of one partition.
+
+    `newest` is the newest exchange time indexed. `until` is the newest that is wanted, None is no bound; `ties_seq`
+    is the highest `seq` wanted of trades at `until`, None is all. `span_ms` is how long the first window is; None
+    is all time, for a filter that is known to find little.
+    """
+
+    def __init__(
+        self,
+        limit: int,
+        newest: int,
+        until: int | None = None,
+        ties_seq: int | None = None,
+        *,
+        span_ms: int | None,
+    ) -> None:
+        self.documents: list[bytes] = []
+        """What was found, newest first; within one millisecond of a window in no order."""
+        self.steps = 0
+        self._limit = limit
+        self._high = until
+        self._top = newest if until is None else min(newest, until)
+        self._span = span_ms
+        self._trusted = True
+        self._tie_seq: int | None = ties_seq
+        self._tie: int | None = until if ties_seq is not None else None
+        self._extra = EXTRA_ROWS
+        self._covered = 0
+        self._hits = 0
+        self._windows = 0
+        self._counted = False
+        self._narrowed = False
+        self._check = False
+        self._done = False
+        if self._tie is not None:
+            # Trades of this very millisecond come first, one by one; then the windows begin below it.
+            self._high = self._top = self._tie - 1
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether there is nothing older of the filter than what was found."""
+        return self._done
+
+    @property
+    def span_of_page(self) -> int | None:
+        """The window that would have held this page at once, ms; None where all of time did not fill it."""
+        if self._done or not self._hits:
+            return None
+        return max(1, int(MARGIN * self._covered * self._limit / self._hits) + 1)
+
+    def next(self) -> Step | None:
+        """The next command, or None when the page is full or the tape ends. Raises SearchError at its bound."""
+        missing = self._limit - len(self.documents)
+        if missing <= 0 or self._done:
+            return None
+        self.steps += 1
+        if self.steps > STEPS:
+            raise SearchError(
+                f"The search took more than {STEPS} steps.", "Narrow the filter, or ask for fewer rows."
+            )
+        if self._tie is not None:
+            return Step(Ask.TIES, self._tie, self._tie, self._tie_seq, missing + self._extra - EXTRA_ROWS)
+        if self._check:
+            return Step(Ask.OLDER, None, self._high)
+        low = self._low()
+        span_known = self._span is None or self._span <= COUNT_FROM_MS or self._trusted
+        if not (span_known or self._counted or self._hits >= EVIDENCE):
+            return Step(Ask.COUNT, low, self._high, rows=SORT_LIMIT)
+        return Step(Ask.NEWEST, low, self._high, rows=missing + self._extra)
+
+    def take(self, step: Step, total: int, rows: Sequence[Found]) -> None:
+        """Take in the answer to a step: how many trades it names in all, and its rows."""
+        if step.rows and total and not rows and self._extra < EXPIRED_ROWS:
+            # Redis 8 leaves expired rows out: all that were asked for had expired, others have not.
+            self._extra *= GROWTH
+        elif step.ask is Ask.NEWEST:
+            self._take_newest(step, total, rows)
+        elif step.ask is Ask.TIES:
+            self._take_ties(total, rows)
+        elif step.ask is Ask.OLDER:
+            self._check = False
+            self._done = not total
+        elif not total:
+            self._cover(step.low)
+        elif total > SORT_LIMIT and self._span is not None and self._span > 1:
+            self._span = max(1, min(self._span, self._top) // GROWTH)
+            self._narrowed = True
+        else:
+            self._counted = True
+
+    def _low(self) -> int | None:
+        if self._span is None or self._span > self._top:
+            return None
+        return self._top - self._span + 1
+
+    def _take_newest(self, step: Step, total: int, rows: Sequence[Found]) -> None:
+        self._counted = False
+        if total <= len(rows) or not rows:
+            self._hits += total
+            self.documents += [row.document for row in rows if row.document is not None]
+            self._cover(step.low)
+            return
+        # More are there than were sent: of the last millisecond, some may be missing.
+        last = rows[-1].sort_key
+        whole = [row for row in rows if row.sort_key > last]
+        self.documents += [row.document for row in whole if row.document is not None]
+        self._hits += len(whole)
+        self._covered += max(0, self._top - last)
+        self._top = self._high = last - 1
+        self._tie, self._tie_seq = last, None
+
+    def _take_ties(self, total: int, rows: Sequence[Found]) -> None:
+        self.documents += [row.document for row in rows if row.document is not None]
+        self._hits += len(rows)
+        if total > len(rows) and rows:
+            self._tie_seq = rows[-1].sort_key - 1
+            return
+        self._tie = self._tie_seq = None
+        self._covered += 1
+
+    def _cover(self, low: int | None) -> None:
+        """Go on below a window that held all it could: size the next one by what the ones so far held."""
+        self._windows += 1
+        self._trusted = False
+        if low is None:
+            self._done = True
+            return
+        self._covered += max(0, self._top - low + 1)
+        self._top = self._high = low - 1
+        missing = self._limit - len(self.documents)
+        # Where a longer window held too many, they are just below.
+        most = 2 * self._last_span() if self._narrowed else MOST_GROWTH * self._covered
+        if self._hits:
+            wanted = int(MARGIN * missing * self._covered / self._hits) + 1
+            self._span = min(most, max(wanted, self._covered // 4, 1))
+        elif not self._narrowed:
+            self._span = GROWTH * self._covered
+        self._check = self._windows >= CHECK_AFTER
+
+    def _last_span(self) -> int:
+        return 1 if self._span is None else self._span
