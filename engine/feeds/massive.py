@@ -15,15 +15,16 @@ from msgspec import Meta, Struct
 from engine.feeds import fields
 from engine.feeds.decoder import LastQuotes, reject
 from engine.feeds.live import Frame, LiveFeed
+from engine.feeds.wanted import wanted
 from engine.feeds.websocket_line import WebSocketLine
 from engine.settings import Settings
 from schemas.calendar import new_york_date
 from schemas.conditions import BY_MASSIVE
-from schemas.contract import Contract, parse_osi, ticker
-from schemas.errors import ContractError, DecodeError, FeedError, FeedRefusedError, SettingsError
+from schemas.contract import parse_osi, ticker
+from schemas.errors import ContractError, DecodeError, FeedError, FeedRefusedError
 from schemas.exchanges import MASSIVE, OPRA_LETTERS
 from schemas.print import Event, Print
-from schemas.spelling import MASSIVE_PREFIX, from_massive, to_massive
+from schemas.spelling import MASSIVE_PREFIX, to_massive
 
 NAME = "massive"
 
@@ -230,11 +231,10 @@ class MassiveSession:
     def __init__(self, settings: Settings) -> None:
         self._line = WebSocketLine("Massive")
         self._url, self._key = settings.massive_url, settings.massive_key
-        contracts, underlyings = split_symbols(settings.symbols)
-        self._channels = [f"T.{to_massive(contract)}" for contract in contracts]
-        self._channels += [f"Q.{to_massive(contract)}" for contract in contracts]
-        if underlyings or not contracts:
-            self._channels.append("T.*")
+        asked = wanted(settings.symbols, "Massive", QUOTED_CONTRACTS)
+        names = [to_massive(contract) for contract in asked.contracts]
+        self._channels = [f"Q.{name}" for name in names]
+        self._channels += ["T.*"] if asked.all_trades else [f"T.{name}" for name in names]
 
     async def __aenter__(self) -> Self:
         assert self._key is not None, "the supervisor checked"
@@ -286,30 +286,8 @@ def _check_status(message: _Status) -> None:
         raise FeedRefusedError(told, "Check that the plan includes it, and FLOWTAPE_SYMBOLS.")
 
 
-def split_symbols(symbols: tuple[str, ...]) -> tuple[list[Contract], frozenset[str]]:
-    """What `symbols` names: contracts (with or without `O:`), of which quotes come too, and underlyings.
-
-    Raises SettingsError where there are more contracts than one connection may have quotes of.
-    """
-    contracts: list[Contract] = []
-    underlyings: set[str] = set()
-    for symbol in symbols:
-        try:
-            contracts.append(from_massive(symbol) if symbol.startswith(MASSIVE_PREFIX) else parse_osi(symbol))
-        except ContractError:
-            underlyings.add(ticker(symbol))
-    if len(contracts) > QUOTED_CONTRACTS:
-        raise SettingsError(
-            f"FLOWTAPE_SYMBOLS names {len(contracts)} contracts, and Massive gives quotes of {QUOTED_CONTRACTS}.",
-            "Name fewer, or underlyings.",
-        )
-    return contracts, frozenset(underlyings)
-
-
 def _decoder(settings: Settings) -> MassiveDecoder:
-    contracts, underlyings = split_symbols(settings.symbols)
-    only = underlyings | {contract.underlying for contract in contracts} if underlyings else frozenset()
-    return MassiveDecoder(settings.quote_cache, only)
+    return MassiveDecoder(settings.quote_cache, wanted(settings.symbols, "Massive", QUOTED_CONTRACTS).only)
 
 
 FEED = LiveFeed(

@@ -63,10 +63,10 @@ class WebSocketLine:
         except (OSError, EOFError, WebSocketException, ValueError) as error:
             raise FeedError(f"{self._vendor} cannot be reached: {type(error).__name__}.") from None
 
-    async def send(self, text: str) -> None:
-        """Send one text message."""
+    async def send(self, message: Frame) -> None:
+        """Send one text or binary message."""
         try:
-            await self._open_connection().send(text)
+            await self._open_connection().send(message)
         except ConnectionClosed as error:
             raise self._closed(error) from None
 
