@@ -284,10 +284,10 @@ def _index(partitions: Sequence[Partition]) -> Finding:
         return Finding(
             "index",
             Verdict.NOTE,
-            f"absent in {absent} of {len(partitions)} partitions",
+            f"absent in {absent} of {_count(partitions)}",
             "`flowtape index` makes it.",
         )
-    return Finding("index", Verdict.OK, f"{documents:,} documents in {len(partitions)} partitions")
+    return Finding("index", Verdict.OK, f"{documents:,} documents, {_count(partitions)}")
 
 
 def _backlog(facts: Facts) -> Finding:
@@ -313,9 +313,11 @@ def _backlog(facts: Facts) -> Finding:
             "Feeds wait or drop: use more partitions or a faster machine.",
         )
     running = len(facts.partitions) - len(orphans)
-    return Finding(
-        "backlog", Verdict.OK, f"{found}; {running} of {len(facts.partitions)} partitions have an indexer"
-    )
+    return Finding("backlog", Verdict.OK, f"{found}; {_count(facts.partitions)}, {running} with an indexer")
+
+
+def _count(partitions: Sequence[Partition]) -> str:
+    return f"{len(partitions):,} partition{'' if len(partitions) == 1 else 's'}"
 
 
 def _dead(partitions: Sequence[Partition]) -> Finding:

@@ -13,6 +13,7 @@ import shutil
 import signal
 import stat
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -49,6 +50,10 @@ MODULES = (
     ("rejson.so", ()),
     ("redistimeseries.so", ()),
     ("redisbloom.so", ()),
+)
+
+INSTALL_OPENSSL = (
+    "Install OpenSSL 3 (Debian, Ubuntu: apt-get install libssl3; macOS: brew install openssl@3), or:"
 )
 
 LINK, LOG, PIDFILE = "socket", "redis.log", "redis.pid"
@@ -204,6 +209,7 @@ class EmbeddedRedis:
                     stderr=log,
                     start_new_session=True,
                     pass_fds=[lock.fileno()],
+                    env=_environment(),
                 )
             except OSError as error:
                 raise RedisSetupError(
@@ -212,7 +218,9 @@ class EmbeddedRedis:
             (self.folder / PIDFILE).write_text(str(self._process.pid), encoding="ascii")
         while not self._answers():
             if self._process.poll() is not None:
-                raise RedisSetupError(f"The embedded Redis ended at once: {self._last_lines()}", OWN_REDIS)
+                raise RedisSetupError(
+                    f"The embedded Redis ended at once: {self._last_lines()}", self._remedy()
+                )
             if time.monotonic() > deadline:
                 self.kill()
                 raise RedisSetupError(
@@ -289,6 +297,10 @@ class EmbeddedRedis:
             unix_socket_path=str(self.socket), socket_timeout=START_SECONDS, retry=Retry(NoBackoff(), 0)
         )
 
+    def _remedy(self) -> str:
+        log = (self.folder / LOG).read_text(encoding="utf-8", errors="replace")
+        return f"{INSTALL_OPENSSL} {OWN_REDIS}" if "libssl" in log or "libcrypto" in log else OWN_REDIS
+
     def _last_lines(self) -> str:
         try:
             lines = (self.folder / LOG).read_text(encoding="utf-8", errors="replace").split("\n")
@@ -297,6 +309,14 @@ class EmbeddedRedis:
         # The last but one usually names the cause, the last one says that Redis gives up.
         said = [line for line in lines if line.strip()][-2:]
         return " / ".join(said) or "it said nothing."
+
+
+def _environment() -> dict[str, str]:
+    environment = dict(os.environ)
+    if sys.platform == "darwin":
+        # The macOS builds look for OpenSSL 3 where Homebrew keeps it; the installers of Python and Conda bring their own.
+        environment.setdefault("DYLD_FALLBACK_LIBRARY_PATH", f"{sys.base_prefix}/lib:/usr/local/lib:/usr/lib")
+    return environment
 
 
 def _signal(pid: int, number: signal.Signals) -> None:

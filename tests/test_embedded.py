@@ -259,6 +259,17 @@ def test_a_server_that_this_system_cannot_execute_is_an_error_with_the_remedy(tm
         EmbeddedRedis(tmp_path, tmp_path / "data").start()
 
 
+def test_a_server_that_finds_no_openssl_is_told_how_to_install_it(tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    server = tmp_path / "bin" / "redis-server"
+    server.write_text("#!/bin/sh\necho 'Library not loaded: libssl.3.dylib'\nexit 1\n")
+    server.chmod(0o755)
+    with pytest.raises(
+        RedisSetupError, match=r"libssl\.3\.dylib.*apt-get install libssl3; macOS: brew install openssl@3"
+    ):
+        EmbeddedRedis(tmp_path, tmp_path / "data").start()
+
+
 def test_a_data_folder_that_cannot_be_made_is_named(stack: Path, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(RedisSetupError, match=r"cannot keep its data in .*file/data.*FLOWTAPE_DATA_DIR"):
