@@ -314,7 +314,7 @@ class EmbeddedRedis:
 def _environment() -> dict[str, str]:
     environment = dict(os.environ)
     if sys.platform == "darwin":
-        # The macOS builds look for OpenSSL 3 where Homebrew keeps it; the installers of Python and Conda bring their own.
+        # The macOS builds look for OpenSSL 3 where Homebrew keeps it; python.org and Conda bring one with Python.
         environment.setdefault("DYLD_FALLBACK_LIBRARY_PATH", f"{sys.base_prefix}/lib:/usr/local/lib:/usr/lib")
     return environment
 
