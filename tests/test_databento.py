@@ -251,6 +251,18 @@ def test_a_record_too_short_for_its_type_leaves_no_trace_on_standard_error(capfd
     assert capfd.readouterr() == ("", "")
 
 
+def test_a_name_that_is_no_text_is_rejected_and_the_stream_goes_on() -> None:
+    broken = mapping().replace(b"SPY", b"\x80PY")
+    events = events_of(metadata() + mapping() + broken + trade(0))
+    assert [type(event) for event in events] == [Reject, Print]
+
+
+def test_an_error_record_that_is_no_text_is_rejected_and_the_stream_goes_on() -> None:
+    broken = error("no", dbn.ErrorCode.INTERNAL_ERROR).replace(b"no", b"\x80o")
+    events = DatabentoDecoder(100).decode(metadata() + mapping() + broken + trade(0), RECEIVED)
+    assert [type(event) for event in events] == [Reject, Print]
+
+
 def test_metadata_longer_than_its_limit_is_not_waited_for() -> None:
     stream = RecordStream(metadata_bytes=1_000)
     items = stream.write(b"DBN\x03" + (2_000).to_bytes(4, "little"))

@@ -39,6 +39,24 @@ def test_an_unknown_trade_code_is_counted() -> None:
     assert reader.unknown_codes == {"what": 3}
 
 
+@pytest.mark.parametrize(
+    ("told", "mic"),
+    [
+        ("XPHO", "XPHL"),
+        ("EMLD", "EMLD"),
+        ("\ud800ABC", ""),
+        ("X" * 9, ""),
+        ("X\x00BO", ""),
+        (7, ""),
+        (None, ""),
+    ],
+)
+def test_an_exchange_that_can_be_no_mic_is_left_empty(told: object, mic: str) -> None:
+    found = PayloadReader().read(payload(exchange=told), 1)
+    assert found is not None
+    assert found.exchange == mic
+
+
 def test_a_withdrawn_trade_is_another_print_than_the_trade() -> None:
     told, cancel = PayloadReader().read(payload(), 1), PayloadReader().read(payload(canceled=True), 1)
     assert told is not None

@@ -75,7 +75,10 @@ class DatabentoDecoder:
 
     def _told(self, record: dbn.ErrorMsg) -> Event | None:
         """What an error record says: an end, or something that was left out, which is worth a reject."""
-        said = f"Databento says: {record.err[:300]}"
+        try:
+            said = f"Databento says: {record.err[:300]}"
+        except dbn.DBNError as error:
+            return reject(FEED_NAME, f"An error record cannot be read: {error}.", bytes(record))
         if record.code in _FATAL:
             self.failure = FeedRefusedError(said, "Check the key, the plan and the subscription.")
         elif record.code in _ENDING:

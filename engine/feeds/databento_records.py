@@ -73,7 +73,8 @@ class RecordReader:
             return reject(FEED_NAME, item.reason, item.raw)
         try:
             return self._read(item, received)
-        except (DecodeError, ContractError) as error:
+        except (DecodeError, ContractError, dbn.DBNError) as error:
+            # Reading a text field of a damaged record raises DBNError.
             return reject(FEED_NAME, str(error), b"" if isinstance(item, dbn.Metadata) else bytes(item))
 
     def _read(self, record: dbn.DBNRecord | dbn.Metadata, received: int) -> Event | None:

@@ -33,6 +33,7 @@ EARLY_FRAMES = 10_000
 """Trades that may come while joins are still to be answered."""
 
 _CANCEL = "A"
+_MIC_LENGTH = 4
 
 
 class PayloadReader:
@@ -63,7 +64,7 @@ class PayloadReader:
             symbol=parse_osi(fields.text(message, "option_symbol")).symbol,
             price=fields.dollars(message, "price"),
             size=fields.size(message),
-            exchange=mic(_maybe_text(message, "exchange")),
+            exchange=_exchange(message),
             conditions=letters,
             bid=fields.maybe_dollars(message, "nbbo_bid"),
             ask=fields.maybe_dollars(message, "nbbo_ask"),
@@ -93,6 +94,12 @@ def _hex_id(message: Message) -> str:
         return uuid.UUID(text).hex
     except ValueError:
         raise DecodeError(f"The field id is {text[:60]!r}; expected a UUID.") from None
+
+
+def _exchange(message: Message) -> str:
+    """The MIC; empty where there is none, or a text that can be none."""
+    text = _maybe_text(message, "exchange")
+    return mic(text) if len(text) == _MIC_LENGTH and text.isascii() and text.isalnum() else ""
 
 
 def _maybe_text(message: Message, name: str) -> str:
