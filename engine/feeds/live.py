@@ -161,9 +161,10 @@ def require_settings(feed: LiveFeed, settings: Settings) -> None:
     """Raises SettingsError where a setting that the feed needs is not set."""
     missing = [f"FLOWTAPE_{name.upper()}" for name in feed.needs if getattr(settings, name) is None]
     if missing:
+        verb, them = ("is", "it") if len(missing) == 1 else ("are", "them")
         raise SettingsError(
-            f"The feed {feed.name} needs {' and '.join(missing)} in the environment.",
-            "In flowtape.toml the same setting is in lower case, without FLOWTAPE_.",
+            f"{' and '.join(missing)} {verb} not set, and the feed {feed.name} needs {them}.",
+            "Set it in the environment; in flowtape.toml it is in lower case, without FLOWTAPE_.",
         )
 
 
@@ -186,6 +187,11 @@ class Supervisor:
     def stop(self) -> None:
         """End `run` soon; safe in a signal handler of the loop."""
         self._stopping.set()
+
+    @property
+    def stopping(self) -> bool:
+        """Whether `stop` was called."""
+        return self._stopping.is_set()
 
     async def run(self) -> None:
         """Run until `stop`. Raises FeedRefusedError where connecting again would not help.
