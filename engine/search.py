@@ -21,7 +21,7 @@ from engine.search_plan import FIRST_SPAN_MS, Ask, Found, Plan, Position, Step
 from schemas import keys
 from schemas.errors import FlowtapeError, RedisSetupError, SearchError
 from schemas.filter import Filter
-from schemas.filter_query import DIALECT, EVERYTHING, Query, compile_query
+from schemas.filter_query import EVERYTHING, Query, compile_query
 from schemas.trade import Trade
 
 PAGE_ROWS: Final = 10_000
@@ -232,21 +232,13 @@ class Search:
 
     def total(self) -> int:
         """Trades in the index, of all partitions, with those that expired a moment ago."""
-        counts = []
-        for partition in range(self._partitions):
-            command = (
-                "FT.SEARCH",
-                keys.index(partition),
-                EVERYTHING,
-                "NOCONTENT",
-                "LIMIT",
-                0,
-                0,
-                "DIALECT",
-                DIALECT,
-            )
-            counts.append(self._send(command, partition)[0])
-        return sum(counts)
+        return sum(self.count(_EVERYTHING, partition) for partition in range(self._partitions))
+
+    def count(self, query: Query, partition: int) -> int:
+        """Trades that a query names in a partition; over a large index that takes some 10 ms a million."""
+        end: tuple[str | int, ...] = ("TIMEOUT", self._timeout_ms, *query.arguments())
+        command = ("FT.SEARCH", keys.index(partition), query.text, "NOCONTENT", "LIMIT", 0, 0, *end)
+        return self._send(command, partition)[0]
 
     def _of_partition(
         self,
