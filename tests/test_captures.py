@@ -8,8 +8,10 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
+from engine.feeds.alpaca import AlpacaDecoder
 from engine.feeds.databento import DatabentoDecoder
 from engine.feeds.decoder import Decoder
+from engine.feeds.massive import MassiveDecoder
 from engine.feeds.theta import ThetaDecoder
 from engine.feeds.tradier import TradierDecoder
 from engine.feeds.unusual_whales import UnusualWhalesDecoder
@@ -19,7 +21,9 @@ from schemas.print import Print, Reject
 from tests.vendors.capture import RECEIVED, captured, told
 
 DECODERS: dict[str, Callable[[], Decoder]] = {
+    "alpaca": lambda: AlpacaDecoder(100),
     "databento": lambda: DatabentoDecoder(100),
+    "massive": lambda: MassiveDecoder(100),
     "theta": lambda: ThetaDecoder(100),
     "tradier": lambda: TradierDecoder(100),
     "unusual_whales": lambda: UnusualWhalesDecoder(),

@@ -164,7 +164,7 @@ def require_settings(feed: LiveFeed, settings: Settings) -> None:
         verb, them = ("is", "it") if len(missing) == 1 else ("are", "them")
         raise SettingsError(
             f"{' and '.join(missing)} {verb} not set, and the feed {feed.name} needs {them}.",
-            "Set it in the environment; in flowtape.toml it is in lower case, without FLOWTAPE_.",
+            f"Set {them} in the environment, or in flowtape.toml in lower case and without FLOWTAPE_.",
         )
 
 
