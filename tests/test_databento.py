@@ -331,6 +331,27 @@ def test_open_interest_is_told_again_when_it_changes() -> None:
     assert [event.open_interest for event in found if isinstance(event, Reference)] == [5, 6]
 
 
+def test_a_print_has_one_id_in_every_schema() -> None:
+    head, moments = metadata() + mapping(), (5, 5, 5, 6, 9, 5)
+    plain = events_of(head + b"".join(trade(at, publisher=22) for at in moments))
+    quoted = events_of(head + b"".join(consolidated(at) for at in moments))
+    booked = events_of(head + b"".join(consolidated(at, rtype=dbn.RType.CMBP_1) for at in moments))
+    ids = [[event.id for event in events if isinstance(event, Print)] for events in (plain, quoted, booked)]
+    assert ids[0] == ids[1] == ids[2]
+    assert len(set(ids[0])) == len(moments)
+
+
+def test_a_replay_that_begins_within_what_was_received_doubles_no_print() -> None:
+    decoder = DatabentoDecoder(100)
+    head, moments = metadata() + mapping(), (5, 7, 7, 7, 9)
+    first = decoder.decode(head + b"".join(trade(at) for at in moments), RECEIVED)
+    decoder.connected()
+    second = decoder.decode(head + b"".join(trade(at) for at in (7, 7, 7, 9, 9, 11)), RECEIVED)
+    ids = [{event.id for event in events if isinstance(event, Print)} for events in (first, second)]
+    assert len(ids[0] & ids[1]) == 4
+    assert len(ids[0] | ids[1]) == 7
+
+
 def test_recorded_prints_are_the_same_in_both_schemas(data: Path) -> None:
     plain, quoted = (events_of(recorded(data, schema)) for schema in ("trades", "tbbo"))
     assert [event.id for event in plain] == [event.id for event in quoted]  # type: ignore[union-attr]
