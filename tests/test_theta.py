@@ -33,7 +33,7 @@ def test_named_contracts_are_asked_for_with_their_quotes_and_numbered() -> None:
     assert [(each["req_type"], each["id"]) for each in asked] == [
         ("QUOTE", 0), ("TRADE", 1), ("QUOTE", 2), ("TRADE", 3),
     ]  # fmt: skip
-    assert asked[3]["contract"]["strike"] == 500_500
+    assert asked[3]["contract"] == {"root": "QQQ", "expiration": 20261218, "strike": 500500, "right": "P"}
 
 
 def test_the_stream_of_all_trades_is_narrowed_to_the_symbols() -> None:

@@ -166,11 +166,16 @@ def requests(symbols: tuple[str, ...]) -> list[dict[str, Any]]:
         ]
     else:
         wishes = [
-            {"msg_type": "STREAM", "sec_type": "OPTION", "req_type": kind, "contract": to_theta(contract)}
+            {"msg_type": "STREAM", "sec_type": "OPTION", "req_type": kind, "contract": _asked(contract)}
             for contract in contracts
             for kind in ("QUOTE", "TRADE")
         ]
     return [{**wish, "add": True, "id": number} for number, wish in enumerate(wishes)]
+
+
+def _asked(contract: Contract) -> dict[str, str | int]:
+    """A contract as a request names it; the kind of security stands beside it there."""
+    return {name: value for name, value in to_theta(contract).items() if name != "security_type"}
 
 
 def wanted(symbols: tuple[str, ...]) -> frozenset[str]:
