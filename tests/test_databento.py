@@ -251,6 +251,17 @@ def test_a_record_too_short_for_its_type_leaves_no_trace_on_standard_error(capfd
     assert capfd.readouterr() == ("", "")
 
 
+def test_a_record_without_a_length_ends_the_stream_after_what_came_before() -> None:
+    decoder = DatabentoDecoder(100)
+    events = decoder.decode(metadata() + mapping() + trade(0) + bytes(16) + trade(1), RECEIVED)
+    assert [type(event) for event in events] == [Print, Reject]
+    assert isinstance(decoder.failure, FeedError)
+    assert [type(event) for event in decoder.decode(trade(2), RECEIVED)] == [Reject]
+    decoder.connected()
+    assert decoder.failure is None
+    assert [type(event) for event in decoder.decode(metadata() + trade(3), RECEIVED)] == [Print]
+
+
 def test_a_name_that_is_no_text_is_rejected_and_the_stream_goes_on() -> None:
     broken = mapping().replace(b"SPY", b"\x80PY")
     events = events_of(metadata() + mapping() + broken + trade(0))
