@@ -106,7 +106,7 @@ class Account:
         add("skipped", rows.skipped.total(), _named(rows.skipped))
         add("rejected", rows.rejects.total(), _named(rows.rejects))
         rate = f"in {self.seconds:.1f} s, {self.published / max(self.seconds, 1e-3):,.0f}/s"
-        add("published", self.published, rate if self.passes == 1 else f"{rate}, {self.passes} passes")
+        add("published", self.published, rate if self.passes <= 1 else f"{rate}, {self.passes} passes")
         if self.waited:
             for name in OUTCOMES:
                 add(name, self.outcomes[name])

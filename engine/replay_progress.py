@@ -72,7 +72,7 @@ class ReplayProgress:
         now = time.monotonic()
         rate = self._done / max(now - self._began, 1e-3)
         if self._bar is not None and self._task is not None:
-            self._bar.update(self._task, completed=self._done, total=self._total, rate=f"{rate:,.0f}/s")
+            self._bar.update(self._task, completed=self._done, total=self._total, rate=_rate(rate))
         elif self._bar is None and now - self._line_at >= LINE_S:
             self._line_at = now
             print(self._text(rate), file=sys.stderr, flush=True)
@@ -82,4 +82,8 @@ class ReplayProgress:
         remaining = ""
         if self._total and rate > 0:
             remaining = f", {max(0, self._total - self._done) / rate:,.0f} s left"
-        return f"{self._stage}: {self._done:,}{of}, {rate:,.0f}/s{remaining}"
+        return f"{self._stage}: {self._done:,}{of}, {_rate(rate)}{remaining}"
+
+
+def _rate(rate: float) -> str:
+    return f"{rate:,.0f}/s" if rate >= 10 else f"{rate:.1f}/s"

@@ -131,7 +131,7 @@ async def _replay(
     async with AsyncExitStack() as stack:
         client = await stack.enter_async_context(connect_async(settings))
         before = await outcomes(client, settings, format_.name)
-        child = None if no_index else await stack.enter_async_context(standby_indexer(settings))
+        children = None if no_index else await stack.enter_async_context(standby_indexer(settings))
         progress = stack.enter_context(ReplayProgress())
         order = stack.enter_context(EventOrder())
 
@@ -164,7 +164,7 @@ async def _replay(
             after = await outcomes(client, settings, format_.name)
             account.outcomes = after - before
 
-        await beside(child, asyncio.create_task(work()))
+        await beside(children, asyncio.create_task(work()))
     if account is None:
         raise FlowtapeError("The replay was stopped before it began.")
     account.interrupted = stopping.is_set()

@@ -227,15 +227,18 @@ def _quotes(archive: _Archive, name: str, quotes: Quotes) -> Iterator[Row]:
 def _trades(path: Path, day: int, style: str, received: int) -> Iterator[Row]:
     archive = _Archive(path)
     prices: dict[int, float] = {}
-    quote_archive = None
-    try:
-        if found := _beside(path, day, "openinterest", style):
+    # What stands beside the file is welcome, but not what was asked for: damage there costs no bar.
+    if found := _beside(path, day, "openinterest", style):
+        try:
             yield from _open_interests(found, day)
-        if found := _beside(path, day, "quote", style):
+        except FileFormatError as error:
+            yield reject(NAME, str(error), found.name)
+    quote_archive = None
+    if found := _beside(path, day, "quote", style):
+        try:
             quote_archive = _Archive(found)
-    except FileFormatError as error:
-        # What stands beside the file is welcome, but not what was asked for.
-        yield reject(NAME, str(error), path.name)
+        except FileFormatError as error:
+            yield reject(NAME, str(error), found.name)
     yield from _stock_prices(path, day, prices)
     quote_names = set(quote_archive.names) if quote_archive else set()
     for name in archive.names:

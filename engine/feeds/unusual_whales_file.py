@@ -42,8 +42,8 @@ def _literal(text: str) -> object:
         pass
     try:
         return ast.literal_eval(text)
-    except _NOT_LITERAL as error:
-        raise DecodeError(f"The payload is neither JSON nor a Python dict: {error}.") from None
+    except _NOT_LITERAL:
+        raise DecodeError("The payload is neither JSON nor a Python dict.") from None
 
 
 def frame(line: bytes) -> tuple[str, object]:
