@@ -296,7 +296,13 @@ def test_older_versions_are_read(version: int) -> None:
         stype_out_symbol=SPY_SYMBOL, start_ts=0, end_ts=0,
     ) if version == 1 else None  # fmt: skip
     name = bytes(old) if old is not None else mapping()
-    assert [type(event) for event in events_of(head + name + trade(0))] == [Print]
+    interest = bytes(
+        dbn.StatMsgV1(
+            publisher_id=22, instrument_id=SPY, ts_event=OPENING_NS, ts_recv=OPENING_NS, ts_ref=0, price=0,
+            quantity=7, stat_type=dbn.StatType.OPEN_INTEREST,
+        )
+    )  # fmt: skip
+    assert [type(event) for event in events_of(head + name + trade(0) + interest)] == [Print, Reference]
 
 
 def test_an_instrument_that_is_two_contracts_is_named_by_the_day() -> None:
