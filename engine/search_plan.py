@@ -42,7 +42,7 @@ SORT_LIMIT: Final = 2_000
 """Counting stops here, after 0.2 to 0.4 ms at most; a window with more is made shorter rather than sorted."""
 
 CHECK_AFTER: Final = 4
-"""Windows after which it is asked whether anything older exists at all."""
+"""Windows, or counts of longer and longer ones, after which it is asked whether anything older exists at all."""
 
 STEPS: Final = 1_000
 """Commands of one page at most; far more than any page takes."""
@@ -122,9 +122,10 @@ class Plan:
         self._covered = 0
         self._hits = 0
         self._windows = 0
+        self._counts = 0
         self._counted = False
         self._narrowed = False
-        self._check = False
+        self._check: int | None = None
         self._done = False
         if self._tie is not None:
             # Trades of this very millisecond come first, one by one; then the windows begin below it.
@@ -154,8 +155,8 @@ class Plan:
             )
         if self._tie is not None:
             return Step(Ask.TIES, self._tie, self._tie, self._tie_seq, missing + self._extra - EXTRA_ROWS)
-        if self._check:
-            return Step(Ask.OLDER, None, self._high)
+        if self._check is not None:
+            return Step(Ask.OLDER, None, self._check)
         low = self._low()
         span_known = self._span is None or self._span <= COUNT_FROM_MS or self._trusted
         if not (span_known or self._counted or self._hits >= EVIDENCE):
@@ -164,28 +165,54 @@ class Plan:
 
     def take(self, step: Step, total: int, rows: Sequence[Found]) -> None:
         """Take in the answer to a step: how many trades it names in all, and its rows."""
-        if step.rows and total and not rows and self._extra < EXPIRED_ROWS:
+        if step.ask is Ask.COUNT:
+            self._take_count(step.low, total)
+        elif step.ask is Ask.OLDER:
+            self._take_older(total)
+        elif total and not rows and self._extra < EXPIRED_ROWS:
             # Redis 8 leaves expired rows out: all that were asked for had expired, others have not.
             self._extra *= GROWTH
         elif step.ask is Ask.NEWEST:
             self._take_newest(step, total, rows)
-        elif step.ask is Ask.TIES:
-            self._take_ties(total, rows)
-        elif step.ask is Ask.OLDER:
-            self._check = False
-            self._done = not total
-        elif not total:
-            self._cover(step.low)
-        elif total > SORT_LIMIT and self._span is not None and self._span > 1:
-            self._span = max(1, min(self._span, self._top) // GROWTH)
-            self._narrowed = True
         else:
-            self._counted = True
+            self._take_ties(total, rows)
 
     def _low(self) -> int | None:
         if self._span is None or self._span > self._top:
             return None
         return self._top - self._span + 1
+
+    def _take_count(self, low: int | None, total: int) -> None:
+        """Size the window that will be sorted, or count a longer one, or a shorter one."""
+        length = self._top - (0 if low is None else low) + 1
+        known = self._hits + total
+        if total > SORT_LIMIT and length > 1:
+            self._span = max(1, length // GROWTH)
+            self._narrowed = True
+        elif not total:
+            self._cover(low)
+        elif known >= EVIDENCE:
+            missing = self._limit - len(self.documents)
+            wanted = int(MARGIN * missing * (self._covered + length) / known) + 1
+            self._span = min(wanted, (2 if self._narrowed else MOST_GROWTH) * length)
+            self._counted = True
+        elif low is None:
+            self._counted = True
+        else:
+            self._span = length * (2 if self._narrowed else max(2, min(GROWTH, 2 * EVIDENCE // known)))
+            self._counts += 1
+            self._check = low - 1 if self._counts >= CHECK_AFTER else None
+
+    def _take_older(self, total: int) -> None:
+        nothing_left = self._check == self._high
+        self._check = None
+        if total:
+            return
+        if nothing_left:
+            self._done = True
+        else:
+            # The window that was counted last holds all there is.
+            self._span, self._counted = None, True
 
     def _take_newest(self, step: Step, total: int, rows: Sequence[Found]) -> None:
         self._counted = False
@@ -229,7 +256,7 @@ class Plan:
             self._span = min(most, max(wanted, self._covered // 4, 1))
         elif not self._narrowed:
             self._span = GROWTH * self._covered
-        self._check = self._windows >= CHECK_AFTER
+        self._check = self._high if self._windows >= CHECK_AFTER else None
 
     def _last_span(self) -> int:
         return 1 if self._span is None else self._span
