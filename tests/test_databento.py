@@ -108,6 +108,13 @@ def test_no_replay_is_asked_for_that_is_older_than_databento_keeps() -> None:
     assert f"|start={now - REPLAY_NS}|" in found._subscriptions(now)[0]
 
 
+def test_a_replay_never_begins_in_the_future() -> None:
+    found = session()
+    found._decoder.decode(metadata() + mapping() + trade(10**18), RECEIVED)
+    now = OPENING_NS + 60_000_000_000
+    assert f"|start={now - OVERLAP_NS}|" in found._subscriptions(now)[0]
+
+
 def test_the_first_connection_replays_open_interest_of_named_symbols_only() -> None:
     assert all("start=" not in line for line in session()._subscriptions(OPENING_NS))
     prints, statistics = session(symbols="SPY")._subscriptions(OPENING_NS)
@@ -341,6 +348,15 @@ def test_a_data_set_other_than_opra_is_rejected() -> None:
     (found,) = events_of(other)
     assert isinstance(found, Reject)
     assert "GLBX.MDP3" in found.reason
+
+
+@pytest.mark.parametrize(
+    "record",
+    [trade(0, size=2**31), trade(0, size=0), trade(0, price=-1), trade(-OPENING_NS), trade(3 * 10**18),
+     statistic(22, 2**31), statistic(22, -2)],
+)  # fmt: skip
+def test_what_is_out_of_range_is_rejected(record: bytes) -> None:
+    assert [type(event) for event in events_of(metadata() + mapping() + record)] == [Reject]
 
 
 def test_open_interest_is_told_again_when_it_changes() -> None:

@@ -197,7 +197,8 @@ class DatabentoSession:
     def _subscriptions(self, now_ns: int) -> list[str]:
         """The subscription lines of a connection that begins now, unix ns."""
         newest, symbols = self._decoder.reader.newest, self._settings.symbols
-        start = None if newest == 0 else max(newest - OVERLAP_NS, now_ns - REPLAY_NS)
+        # Never in the future, whatever a damaged record said.
+        start = None if newest == 0 else max(min(newest, now_ns) - OVERLAP_NS, now_ns - REPLAY_NS)
         lines = subscriptions(self._settings.databento_schema, symbols, start)
         # Open interest comes once, before the opening: for named symbols it is asked for again, for all
         # symbols that would be some 25 million records.

@@ -13,6 +13,7 @@ import databento_dbn as dbn
 
 from engine.feeds.databento_stream import Damage, Item
 from engine.feeds.decoder import LastQuotes, reject
+from engine.feeds.fields import LARGEST_COUNT, LATEST_MS
 from schemas.calendar import new_york_date
 from schemas.contract import parse_osi
 from schemas.errors import ContractError, DecodeError
@@ -37,6 +38,11 @@ def _dollars(price: int) -> float | None:
     """A DBN price in dollars; None where it is undefined."""
     # A division gives the float nearest to the decimal price, 0.24 for 240000000.
     return None if price == dbn.UNDEF_PRICE else price / _PRICE_SCALE
+
+
+def _quoted(price: int) -> float | None:
+    """One side of a quote in dollars; None where it is undefined, or below zero, which no option is."""
+    return None if price < 0 else _dollars(price)
 
 
 class RecordReader:
@@ -108,7 +114,7 @@ class RecordReader:
             if isinstance(record, dbn.MBP1Msg) and consolidated:
                 self.ignored += 1
                 return None
-            return self._print(record, received, (_dollars(level.bid_px), _dollars(level.ask_px)))
+            return self._print(record, received, (_quoted(level.bid_px), _quoted(level.ask_px)))
         if consolidated:
             self._remember(record)
         self.ignored += 1
@@ -123,10 +129,10 @@ class RecordReader:
         ts_event, publisher, instrument = record.ts_event, record.publisher_id, record.instrument_id
         if record.action != dbn.Action.TRADE:
             raise DecodeError(f"A trade record has the action {str(record.action)!r}, not T.")
-        if ts_event in (0, dbn.UNDEF_TIMESTAMP):
-            raise DecodeError("A trade record has no exchange time (ts_event).")
+        if not _NS_PER_MS <= ts_event <= LATEST_MS * _NS_PER_MS:
+            raise DecodeError(f"A trade record has the exchange time {ts_event} ns.")
         price = _dollars(record.price)
-        if price is None or price < 0 or record.size < 1:
+        if price is None or price < 0 or not 1 <= record.size <= LARGEST_COUNT:
             raise DecodeError(f"A trade record has the price {price} and the size {record.size}.")
         name = self._name_of(instrument, ts_event)
         if name is None:
@@ -165,7 +171,7 @@ class RecordReader:
         """Remember a quote; an undefined side means that nobody bids or offers."""
         level = record.levels[0]
         if name := self._name_of(record.instrument_id, record.ts_event):
-            bid, ask = _dollars(level.bid_px) or 0.0, _dollars(level.ask_px) or 0.0
+            bid, ask = _quoted(level.bid_px) or 0.0, _quoted(level.ask_px) or 0.0
             self._quotes.set_quote(parse_osi(name).symbol, bid, ask)
 
     def _statistic(self, record: dbn.StatMsg) -> Reference | None:
@@ -173,7 +179,7 @@ class RecordReader:
         if record.stat_type != dbn.StatType.OPEN_INTEREST or record.quantity in (dbn.UNDEF_STAT_QUANTITY, -1):
             self.ignored += 1
             return None
-        if record.quantity < 0 or record.ts_event == dbn.UNDEF_TIMESTAMP:
+        if not 0 <= record.quantity <= LARGEST_COUNT or record.ts_event > LATEST_MS * _NS_PER_MS:
             raise DecodeError(f"Open interest is {record.quantity} at {record.ts_event} ns.")
         name = self._name_of(record.instrument_id, record.ts_event)
         if name is None:
@@ -229,7 +235,7 @@ class RecordReader:
 
     def _name_of(self, instrument: int, ts_event: int) -> str | None:
         """The name of an instrument at a time, unix ns; None where it has none."""
-        if instrument not in self._shared or ts_event == dbn.UNDEF_TIMESTAMP:
+        if instrument not in self._shared or ts_event > LATEST_MS * _NS_PER_MS:
             return self._names.get(instrument)
         day = datetime.fromtimestamp(ts_event // _NS_PER_S, UTC).date()
         return next((name for start, end, name in self._shared[instrument] if start <= day < end), None)
