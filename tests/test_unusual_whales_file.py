@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import tempfile
+from collections import Counter
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.feeds.file_format import Skipped
+from engine.feeds.file_format import Row, Skipped
 from engine.feeds.recognise import recognise
 from engine.feeds.text_file import LINE_BYTES
 from engine.feeds.unusual_whales_file import FORMAT
+from engine.settings import Settings
 from schemas.errors import FileFormatError
 from schemas.print import Print, Reject
 from tests.recordings import CAPTURES, becomes, prints_of, rows_of, told
@@ -53,10 +55,17 @@ def test_the_file_is_known_by_its_channels(data: Path) -> None:
 def test_a_file_without_a_frame_is_another_file_and_not_a_thousand_rejects(tmp_path: Path) -> None:
     path = tmp_path / "prices.txt"
     path.write_text("close 149.35\n" * 1_000)
-    rows: list[object] = []
+    rows: list[Row] = []
     with pytest.raises(FileFormatError, match="no line that is a frame"):
-        rows.extend(rows_of("unusual-whales", path))
+        rows.extend(FORMAT.read(path, Settings()))
     assert rows == []
+
+
+def test_comments_and_wrong_lines_before_the_first_frame_are_accounted_for(tmp_path: Path) -> None:
+    path = tmp_path / "recording.txt"
+    path.write_text("# recorded\n" * 500 + "broken\n" * 5 + f"{A_FRAME}\n")
+    found = Counter(type(row).__name__ for row in rows_of("unusual-whales", path))
+    assert found == {"Skipped": 500, "Reject": 5, "Print": 1}
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ from schemas.print import Reject
 ALERTS = "flow-alerts"
 
 EARLY_LINES = 100
-"""Lines without a frame after which a file is taken for another one."""
+"""Wrong lines before the first frame after which a file is taken for another one."""
 
 _BLANK, _COMMENT = Skipped("blank line"), Skipped("comment")
 _NO_FRAMES = (_BLANK, _COMMENT)
@@ -72,24 +72,24 @@ def read(path: Path, settings: Settings) -> Iterator[Row]:
     del settings
     reader, received = PayloadReader(), time.time_ns() // 1_000_000
     # Until one line is a frame, the file may be another one: then its lines are no rejects of ours.
-    early: list[Row] | None = []
+    early: list[Reject] = []
+    known = False
     for line in lines(path):
         row = _row(reader, line, received)
-        if early is None:
-            yield row
+        if not known and isinstance(row, Reject):
+            early.append(row)
+            if len(early) > EARLY_LINES:
+                break
             continue
-        early.append(row)
-        if len(early) > EARLY_LINES:
-            break
-        if not isinstance(row, Reject) and row not in _NO_FRAMES:
+        if not known and row not in _NO_FRAMES:
+            known = True
             yield from early
-            early = None
-    if early and any(isinstance(row, Reject) for row in early):
+        yield row
+    if early and not known:
         raise FileFormatError(
             f"{path} has no line that is a frame of Unusual Whales.",
             "Expected time|channel|payload; check --format.",
         )
-    yield from early or ()
 
 
 def _row(reader: PayloadReader, line: bytes, received: int) -> Row:
