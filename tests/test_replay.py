@@ -182,6 +182,14 @@ def test_rows_that_cannot_be_read_are_in_the_account_and_on_the_dead_stream(
     assert all(fields[b"feed"] == b"cboe" for _, fields in dead)
 
 
+def test_the_account_adds_up_over_several_partitions(settings: Settings, client: redis.Redis) -> None:
+    # SPX and AMD are in different ones of seven.
+    account = replayed(settings, CAPTURES / "cboe" / "trades.csv", FLOWTAPE_PARTITIONS="7")
+    held = [len(trades(client, p)) for p in range(7)]
+    assert sorted(held)[-3:] == [0, 1, 5]
+    assert account["outcomes"]["indexed"] + account["outcomes"]["cancels"] == account["prints"] == 6
+
+
 def test_moved_to_now_the_same_command_gives_new_trades_each_time(
     settings: Settings, client: redis.Redis
 ) -> None:
