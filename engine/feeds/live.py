@@ -147,6 +147,9 @@ class RecentIds:
         self._young: set[str] = set()
         self._old: set[str] = set()
 
+    def __len__(self) -> int:
+        return len(self._young) + len(self._old)
+
     def add(self, print_id: str) -> bool:
         """Remember an id; False where it was there already."""
         if print_id in self._young or print_id in self._old:
