@@ -41,6 +41,10 @@ class ViewState:
     reading: Reading = field(default_factory=lambda: Reading(0.0))
     rates: Rates = field(default_factory=Rates)
     feed_state: str = "starting"
+    feed_says: str = ""
+    """Why it is not live, in its own words."""
+    dropped: int = 0
+    """Prints that the feed dropped because Redis was slower."""
     redis_away: bool = False
     seconds: float = 0.0
     """Since the start."""
@@ -176,6 +180,8 @@ def header(state: ViewState, newest: Trade | None, now: int, width: int) -> list
         second, "newest", f"{write.age(age)} old" if age is not None else "none yet", (age or 0) >= LAGGING_MS
     )
     _gauge(second, "dead", f"{reading.dead:,}", reading.dead > 0)
+    if state.dropped:
+        _gauge(second, "dropped", f"{state.dropped:,}", True)
 
     third = Text(no_wrap=True, overflow="crop")
     _gauge(third, "trades held", f"{reading.documents:,}")
@@ -215,9 +221,9 @@ def render(
     """The whole screen of a size, `now` in unix ms; trades come newest first and are cut to what fits."""
     columns = columns_for(width)
     lines = header(state, newest[0] if newest else None, now, width)
-    lines += [
-        Text(f" {note}", style="yellow", no_wrap=True, overflow="ellipsis") for note in state.notes[-2:]
-    ]
+    said = [state.feed_says] if state.feed_says else []
+    for note in [*said, *state.notes[-2:]]:
+        lines.append(Text(f" {note}", style="yellow", no_wrap=True, overflow="ellipsis"))
     room = max(0, height - len(lines) - 1)
     below = room // NOTABLE_SHARE if height >= NOTABLE_HEIGHT and notable else 0
     lines.append(titles(columns, width))
@@ -247,4 +253,8 @@ def plain_line(state: ViewState, newest: Trade | None, now: int) -> str:
         "Redis away" if state.redis_away else f"Redis {reading.memory / 2**20:,.0f} MB",
         f"{reading.dead:,} dead",
     ]
+    if state.dropped:
+        parts.append(f"{state.dropped:,} dropped")
+    if state.feed_says:
+        parts.append(state.feed_says)
     return ", ".join(parts)

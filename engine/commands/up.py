@@ -27,7 +27,7 @@ from engine import gauges, live_view
 from engine.children import STOP_S, Child, Children, Note
 from engine.connect import connect, redis_server
 from engine.embedded import default_data
-from engine.feeds.live import LiveFeed, require_settings
+from engine.feeds.live import FeedState, LiveFeed, require_settings
 from engine.feeds.registry import live_feed
 from engine.settings import Settings
 from engine.tape_follower import TapeFollower
@@ -122,8 +122,8 @@ class _Session:
         self._began = time.monotonic()
         self._before: gauges.Reading | None = None
         self._notes: list[Note] = []
+        self._unseen: list[Note] = []
         self._redis_starts = 0
-        self._appended_at_start: int | None = None
         self.state = live_view.ViewState(feed.name, feed.synthetic, redis_cli_arguments(running.redis_url))
 
     def run(self) -> None:
@@ -193,7 +193,8 @@ class _Session:
 
     def _watch_children(self) -> list[Note]:
         now = time.monotonic()
-        fresh = self._children.poll(now)
+        fresh = self._unseen + self._children.poll(now)
+        self._unseen = []
         self._notes = [note for note in self._notes if now - note.at < NOTE_S] + fresh
         self.state.notes = [note.text for note in self._notes]
         return fresh
@@ -215,16 +216,17 @@ class _Session:
         self.state.redis_away = False
         self.state.rates = gauges.rates(self._before, reading)
         self.state.reading = self._before = reading
-        if self._appended_at_start is None:
-            self._appended_at_start = reading.appended
-        self.state.feed_state = self._feed_state(self._appended_at_start)
+        self._judge_feed()
 
-    def _feed_state(self, at_start: int) -> str:
+    def _judge_feed(self) -> None:
+        """The feed's state, what it dropped and why it is not live, from the line that it last wrote."""
+        state = self.state
+        state.feed_says = ""
         if self._feed.pid is None:
-            return "restarting"
-        if self.state.rates.appended:
-            return "live"
-        return "quiet" if self.state.reading.appended > at_start else "connecting"
+            state.feed_state = "restarting"
+            return
+        said = feed_line(self._feed.told[-1]) if self._feed.told else None
+        state.feed_state, state.dropped, state.feed_says = said or ("starting", 0, "")
 
     def _redis_is_away(self) -> None:
         """Say so; an embedded one that died is started again, with the data of its append-only file."""
@@ -243,7 +245,7 @@ class _Session:
                     "`flowtape doctor` checks it; its log is redis.log in the data folder.",
                 ) from error
             self._stack.enter_context(redis_server(self._configured))
-            self._notes.append(Note(time.monotonic(), "Redis ended and was started again"))
+            self._unseen.append(Note(time.monotonic(), "Redis ended and was started again"))
 
 
 def _environment(settings: Settings) -> dict[str, str]:
@@ -277,6 +279,17 @@ def redis_cli_arguments(url: str) -> str:
     where = parts.netloc.rpartition("@")[2]
     asks = " --askpass" if parts.password else ""
     return f"-u {shlex.quote(f'{parts.scheme}://{where}{parts.path}')}{asks}"
+
+
+def feed_line(line: str) -> tuple[str, int, str] | None:
+    """State, dropped prints and last error in a line of `flowtape feed`; None where it is no such line."""
+    first, *parts = line.split(" \u00b7 ")
+    state = first.rpartition(" ")[2]
+    if state not in set(FeedState):
+        return None
+    dropped = next((part.split()[0] for part in parts if part.endswith(" dropped")), "0")
+    error = parts[-1] if parts and state != FeedState.LIVE and parts[-1].endswith(".") else ""
+    return state, int(dropped.replace(",", "")), error
 
 
 @contextmanager
