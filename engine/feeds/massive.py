@@ -37,12 +37,13 @@ DAMAGED = (msgspec.MsgspecError, ValueError, OverflowError, RecursionError)
 EXCHANGES: dict[int, str] = {**{ord(letter): mic for letter, mic in OPRA_LETTERS.items()}, **MASSIVE}
 """MIC of `x`: Massive's id, or OPRA's letter as its ASCII code, as older messages have it."""
 
+_Symbol = Annotated[str, Meta(min_length=1)]
 _Dollars = Annotated[float, Meta(ge=0)]
 _Ms = Annotated[int, Meta(ge=1, le=fields.LATEST_MS)]
 
 
 class _Trade(Struct, tag_field="ev", tag="T", gc=False):
-    sym: str
+    sym: _Symbol
     p: _Dollars
     s: Annotated[int, Meta(ge=1, le=fields.LARGEST_COUNT)]
     t: _Ms
@@ -54,7 +55,7 @@ class _Trade(Struct, tag_field="ev", tag="T", gc=False):
 class _Quote(Struct, tag_field="ev", tag="Q", gc=False):
     """Massive leaves a side out that nobody quotes."""
 
-    sym: str
+    sym: _Symbol
     bp: _Dollars = 0.0
     ap: _Dollars = 0.0
 
@@ -62,19 +63,19 @@ class _Quote(Struct, tag_field="ev", tag="Q", gc=False):
 class _Second(Struct, tag_field="ev", tag="A", gc=False):
     """A second's bar; only an underlying's counts, for its price."""
 
-    sym: str
+    sym: _Symbol
     c: _Dollars
 
 
 class _Minute(Struct, tag_field="ev", tag="AM", gc=False):
-    sym: str
+    sym: _Symbol
     c: _Dollars
 
 
 class _Value(Struct, tag_field="ev", tag="V", gc=False):
     """An index's value."""
 
-    T: str
+    T: _Symbol
     val: _Dollars
 
 
@@ -120,7 +121,8 @@ class MassiveDecoder:
                 try:
                     event = self._trade(message, received)  # type: ignore[arg-type]
                 except ContractError as error:
-                    event = reject(NAME, error.message, msgspec.json.encode(message))
+                    place = next(n for n, each in enumerate(messages) if each is message)
+                    event = reject(NAME, error.message, bytes(_PARTS.decode(frame)[place]))
                 if event is not None:
                     events.append(event)
             elif kind is _Quote:

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
+from websockets.frames import CloseCode
 
 from engine.feeds.live import Frame
 from schemas.errors import FeedError, FeedRefusedError
@@ -91,6 +92,8 @@ class WebSocketLine:
 
     def _closed(self, error: ConnectionClosed) -> FeedError:
         close = error.rcvd
+        if close is None and error.sent is not None and error.sent.code == CloseCode.MESSAGE_TOO_BIG:
+            return FeedError(f"{self._vendor} sent a message of more than {FRAME_BYTES >> 20} MiB.")
         why = "without a close frame" if close is None else f"with {close.code} {close.reason}".rstrip()
         return FeedError(f"{self._vendor} closed the connection {why}.")
 
