@@ -82,7 +82,16 @@ def test_times_are_new_yorks_in_winter_in_summer_and_in_the_nights_between(text:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "2026-06-12", "2026-03-08 02:59:59", "2026-02-30 10:00:00", "2026-06-12 24:00:00"]
+    "text",
+    [
+        "",
+        "2026-06-12",
+        "2026-03-08 02:59:59",
+        "2026-02-30 10:00:00",
+        "2026-06-12 24:00:00",
+        "0026-06-12 10:00:00",
+        "2026-06-12 10:60:00",
+    ],
 )
 def test_what_is_no_time_is_rejected(text: str) -> None:
     with pytest.raises(DecodeError, match="quote_datetime"):

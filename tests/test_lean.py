@@ -109,6 +109,9 @@ def test_a_cut_zip_and_a_quote_zip_say_what_is_wrong(folder: Path) -> None:
         rows_of("lean", folder / "20260612_quote_american.zip")
     with pytest.raises(FileFormatError, match="not the name of a Lean option file"):
         rows_of("lean", folder / "prices.zip")
+    for day in ("20260631", "00010101"):
+        with pytest.raises(FileFormatError, match="no day of listed options"):
+            rows_of("lean", folder / f"{day}_trade_american.zip")
 
 
 def test_the_file_is_known_by_its_name_and_kind(folder: Path) -> None:

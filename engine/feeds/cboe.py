@@ -7,6 +7,7 @@ only once: what is behind that column is not read. Times are New York's, money i
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from engine.feeds.decoder import reject
-from engine.feeds.fields import LARGEST_SEQUENCE
+from engine.feeds.fields import LARGEST_SEQUENCE, LATEST_MS
 from engine.feeds.file_format import FileFormat, Row, Skipped
 from engine.feeds.text_file import count_lines, dollars, header, lines, number, price, split, whole
 from engine.settings import Settings
@@ -33,6 +34,8 @@ REQUIRED = (
     "trade_size", "trade_price", "trade_condition_id", "best_bid", "best_ask",
 )  # fmt: skip
 """Columns that a file must have; the two of the underlying, `trade_iv` and `trade_delta` may be absent."""
+
+_TIME = re.compile(r"(\d{4})-(\d\d)-(\d\d)[ T](\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?\Z", re.ASCII)
 
 ROW_CONTRACTS = 65_536
 """Contracts remembered by their four columns."""
@@ -84,19 +87,18 @@ def _contract(root: str, expiration: str, strike: str, option_type: str) -> Cont
 
 def time_ms(text: str) -> int:
     """`2016-06-01 13:57:58.175` in New York as unix ms; a finer fraction is cut off. Raises DecodeError."""
-    try:
-        if len(text) < 19 or text[4] != "-" or text[10] not in " T" or text[13] != ":" or text[16] != ":":
-            raise ValueError
-        day = int(text[0:4]) * 10_000 + int(text[5:7]) * 100 + int(text[8:10])
-        minutes, seconds = int(text[14:16]), int(text[17:19])
-        if minutes > 59 or seconds > 59:
-            raise ValueError
-        fraction = int(text[20:].ljust(3, "0")[:3]) if len(text) > 20 and text[19] == "." else 0
-        return new_york_ms(day, ((int(text[11:13]) * 60 + minutes) * 60 + seconds) * 1000 + fraction)
-    except ValueError:
-        raise DecodeError(
-            f"quote_datetime {text[:40]!r} is no time in New York (yyyy-mm-dd hh:mm:ss.fff)."
-        ) from None
+    if match := _TIME.match(text):
+        year, month, day, hour, minute, second = map(int, match.groups()[:6])
+        fraction = int((match[7] or "").ljust(3, "0")[:3])
+        try:
+            found = new_york_ms(
+                (year * 100 + month) * 100 + day, ((hour * 60 + minute) * 60 + second) * 1000 + fraction
+            )
+        except ValueError:
+            found = -1
+        if 0 <= found <= LATEST_MS and minute < 60 and second < 60:
+            return found
+    raise DecodeError(f"quote_datetime {text[:40]!r} is no time in New York (yyyy-mm-dd hh:mm:ss.fff).")
 
 
 def _field(row: Sequence[str], place: int) -> str:

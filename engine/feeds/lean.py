@@ -41,6 +41,9 @@ ENTRIES = 100_000
 MINUTES = 1_440
 """Bars of one contract, or of the stock, that are kept to look up: a day of minutes."""
 
+EARLIEST_DAY = 19_730_426
+"""The first day of listed options in the United States."""
+
 LINE_BYTES = 4_096
 """Bytes of a line at most."""
 
@@ -162,7 +165,14 @@ def _file(path: Path) -> tuple[int, str, str]:
             f"{path.name} is not the name of a Lean option file.",
             "Expected <yyyymmdd>_trade_<style>.zip or <yyyymmdd>_openinterest_<style>.zip.",
         )
-    return int(match["date"]), match["kind"], match["style"]
+    day = int(match["date"])
+    try:
+        new_york_ms(day, 0)
+    except ValueError:
+        day = 0
+    if day < EARLIEST_DAY:
+        raise FileFormatError(f"{path.name} begins with {match['date']}, which is no day of listed options.")
+    return day, match["kind"], match["style"]
 
 
 def _beside(path: Path, day: int, kind: str, style: str) -> Path | None:
