@@ -85,7 +85,9 @@ def to_lean(contract: Contract, day: date, kind: str, style: str = "american") -
     """The name of an entry of a Lean zip for one day and kind (`trade`, `quote`, `openinterest`)."""
     right = "call" if contract.right == "C" else "put"
     strike = round(contract.strike * 10_000)
-    return f"{day:%Y%m%d}_{contract.root.lower()}_minute_{kind}_{style}_{right}_{strike}_{contract.expiry}.csv"
+    return (
+        f"{day:%Y%m%d}_{contract.root.lower()}_minute_{kind}_{style}_{right}_{strike}_{contract.expiry}.csv"
+    )
 
 
 # Alpaca, Tradier and Unusual Whales write the OSI symbol without padding, as Flowtape does: `parse_osi` reads

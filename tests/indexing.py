@@ -33,7 +33,9 @@ def append(client: redis.Redis, events: Iterable[Print | Reference], partitions:
     with client.pipeline(transaction=False) as pipe:
         for event in events:
             p = keys.partition_of(parse_osi(event.symbol).underlying, partitions)
-            pipe.xadd(keys.prints(p), {"d" if isinstance(event, Print) else "r": msgspec.msgpack.encode(event)})
+            pipe.xadd(
+                keys.prints(p), {"d" if isinstance(event, Print) else "r": msgspec.msgpack.encode(event)}
+            )
         pipe.execute()
 
 

@@ -156,7 +156,9 @@ def test_a_cancel_withdraws_the_trade_and_its_volume(
     assert Flag.CANCELLED in found["t_3"].flags
     assert Flag.CANCELLED not in found["t_1"].flags
     assert contract(client, SPY)["volume"] == 10
-    assert counts(client) == {"test:indexed": 2, "test:cancels": 1} | ({} if together else {"test:rewritten": 1})
+    assert counts(client) == {"test:indexed": 2, "test:cancels": 1} | (
+        {} if together else {"test:rewritten": 1}
+    )
     before = dump(client)
     append(client, prints)
     index(client, settings)
