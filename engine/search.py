@@ -90,25 +90,31 @@ def position_of(cursor: str) -> Position:
 def command_of(step: Step, query: Query, partition: int, timeout_ms: int) -> tuple[str | int, ...]:
     """The command of a step."""
     if step.ask is Ask.OLDER:
-        # An aggregation without order ends at its first row; a search would count them all.
         older = _EVERYTHING.and_between("ts", "ts", None, step.high)
         return (
             "FT.AGGREGATE", keys.index(partition), older.text, "LIMIT", 0, 1, "TIMEOUT", timeout_ms, *older.arguments()
         )  # fmt: skip
     within = query.and_between("ts", "ts", step.low, step.high).and_between("seq", "seq", None, step.seq_high)
-    rows: tuple[str | int, ...] = ("NOCONTENT", "LIMIT", 0, 0)
-    if step.ask is not Ask.COUNT:
-        by = "seq" if step.ask is Ask.TIES else "ts"
-        rows = ("WITHSORTKEYS", "RETURN", 1, "$", "SORTBY", by, "DESC", "LIMIT", 0, step.rows)
-    return (
-        "FT.SEARCH",
-        keys.index(partition),
-        within.text,
-        *rows,
-        "TIMEOUT",
-        timeout_ms,
-        *within.arguments(),
-    )
+    end: tuple[str | int, ...] = ("TIMEOUT", timeout_ms, *within.arguments())
+    # An aggregation ends at the last row that is wanted; a search would go through all, to count them.
+    if step.ask is Ask.COUNT:
+        return ("FT.AGGREGATE", keys.index(partition), within.text, "LIMIT", step.rows, 1, *end)
+    if step.ask is Ask.ALL:
+        return (
+            "FT.AGGREGATE",
+            keys.index(partition),
+            within.text,
+            "LOAD",
+            1,
+            "$",
+            "LIMIT",
+            0,
+            step.rows,
+            *end,
+        )
+    by = "seq" if step.ask is Ask.TIES else "ts"
+    rows = ("WITHSORTKEYS", "RETURN", 1, "$", "SORTBY", by, "DESC", "LIMIT", 0, step.rows)
+    return ("FT.SEARCH", keys.index(partition), within.text, *rows, *end)
 
 
 def read_reply(reply: Any, timeout_ms: int) -> tuple[int, list[Found]]:
@@ -127,7 +133,7 @@ def read_reply(reply: Any, timeout_ms: int) -> tuple[int, list[Found]]:
     rows = []
     for result in reply[b"results"]:
         fields = result.get(b"extra_attributes")
-        # An aggregation's row has no key; of it only the number counts. A key is written as `#1795241422697`.
+        # An aggregation's row has no key. A key is written as `#1795241422697`.
         key = result.get(b"sortkey", b"#0")
         rows.append(Found(int(float(key[1:])), fields.get(b"$") if fields else None))
     return reply[b"total_results"], rows
@@ -195,7 +201,7 @@ class Windows:
     def learn(self, filter_key: str, partition: int, rows: int, newest: int, plan: Plan) -> None:
         """Remember how a plan for `rows` rows went."""
         span = plan.span_of_page
-        if span is None and not plan.exhausted:
+        if span is None and not plan.finds_little:
             return
         self._known[filter_key, partition] = (None if span is None else span / rows, newest)
         self._known.move_to_end((filter_key, partition))

@@ -41,6 +41,13 @@ EVIDENCE: Final = 10
 SORT_LIMIT: Final = 2_000
 """Counting stops here, after 0.2 to 0.4 ms at most; a window with more is made shorter rather than sorted."""
 
+FEW: Final = 200
+"""A filter with so many trades of all time is asked for all of them at once: it is quicker to read what little
+there is than to find a part of it among all trades of a long window. Reading stops at one more, after 1 ms."""
+
+ALL_AFTER: Final = 2
+"""Counts of longer and longer windows with little in them, after which all are asked for."""
+
 CHECK_AFTER: Final = 4
 """Windows, or counts of longer and longer ones, after which it is asked whether anything older exists at all."""
 
@@ -65,6 +72,8 @@ class Ask(Enum):
     """The rows of one millisecond by `seq`, the highest first."""
     COUNT = "count"
     """How many trades a window holds, counted up to one more than `rows`."""
+    ALL = "all"
+    """All rows of all time, in no order, as long as they are no more than `rows`."""
     OLDER = "older"
     """Whether any trade at all, of whatever filter, is as old as `high`."""
 
@@ -123,6 +132,9 @@ class Plan:
         self._hits = 0
         self._windows = 0
         self._counts = 0
+        self._bounded = until is not None
+        self._ask_all = span_ms is None and until is None
+        self._few = False
         self._counted = False
         self._narrowed = False
         self._check: int | None = None
@@ -132,14 +144,14 @@ class Plan:
             self._high = self._top = self._tie - 1
 
     @property
-    def exhausted(self) -> bool:
-        """Whether there is nothing older of the filter than what was found."""
-        return self._done
+    def finds_little(self) -> bool:
+        """Whether the filter has so few trades of all time that they may be asked for at once."""
+        return self._done or self._few
 
     @property
     def span_of_page(self) -> int | None:
-        """The window that would have held this page at once, ms; None where all of time did not fill it."""
-        if self._done or not self._hits:
+        """The window that would have held this page at once, ms; None where it is better not to have one."""
+        if self._done or self._few or not self._hits:
             return None
         return max(1, int(MARGIN * self._covered * self._limit / self._hits) + 1)
 
@@ -155,6 +167,8 @@ class Plan:
             )
         if self._tie is not None:
             return Step(Ask.TIES, self._tie, self._tie, self._tie_seq, missing + self._extra - EXTRA_ROWS)
+        if self._ask_all:
+            return Step(Ask.ALL, None, None, rows=FEW + 1)
         if self._check is not None:
             return Step(Ask.OLDER, None, self._check)
         low = self._low()
@@ -167,6 +181,8 @@ class Plan:
         """Take in the answer to a step: how many trades it names in all, and its rows."""
         if step.ask is Ask.COUNT:
             self._take_count(step.low, total)
+        elif step.ask is Ask.ALL:
+            self._take_all(step, rows)
         elif step.ask is Ask.OLDER:
             self._take_older(total)
         elif total and not rows and self._extra < EXPIRED_ROWS:
@@ -191,6 +207,7 @@ class Plan:
             self._narrowed = True
         elif not total:
             self._cover(low)
+            self._count_up()
         elif known >= EVIDENCE:
             missing = self._limit - len(self.documents)
             wanted = int(MARGIN * missing * (self._covered + length) / known) + 1
@@ -200,8 +217,21 @@ class Plan:
             self._counted = True
         else:
             self._span = length * (2 if self._narrowed else max(2, min(GROWTH, 2 * EVIDENCE // known)))
-            self._counts += 1
             self._check = low - 1 if self._counts >= CHECK_AFTER else None
+            self._count_up()
+
+    def _count_up(self) -> None:
+        self._counts += 1
+        self._ask_all = self._counts == ALL_AFTER and not self._bounded
+
+    def _take_all(self, step: Step, rows: Sequence[Found]) -> None:
+        self._ask_all = False
+        if len(rows) < step.rows:
+            self._few = self._done = True
+            # Also what the windows so far have found.
+            self.documents = [row.document for row in rows if row.document is not None]
+        elif self._span is None:
+            self._span = FIRST_SPAN_MS
 
     def _take_older(self, total: int) -> None:
         nothing_left = self._check == self._high
