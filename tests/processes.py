@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import time
 from collections.abc import Callable
@@ -24,16 +25,23 @@ def children_of(pid: int) -> dict[int, str]:
     }
 
 
-def runs(pid: int) -> bool:
-    """Whether a process is there and no zombie."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    state = subprocess.run(
+def state_of(pid: int) -> str:
+    """The first letter of a process's state as ps gives it; empty where there is none."""
+    said = subprocess.run(
         ["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False
     ).stdout
-    return bool(state.strip()) and not state.startswith("Z")
+    return said.strip()[:1]
+
+
+def runs(pid: int) -> bool:
+    """Whether a process is there and no zombie."""
+    return state_of(pid) not in ("", "Z")
+
+
+def hang(pid: int) -> None:
+    """Stop a process where it is. A signal that came before it stands still would still be served."""
+    os.kill(pid, signal.SIGSTOP)
+    until(lambda: state_of(pid) == "T", "the stop of the process")
 
 
 def until(fact: Callable[[], object], what: str) -> None:

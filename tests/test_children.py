@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +11,7 @@ import pytest
 from engine.children import FINAL_STATUSES, RESTART_LONGEST_S, RESTARTS, STABLE_S, Child, Children
 from engine.settings import Settings
 from schemas.errors import FeedRefusedError, FlowtapeError, SettingsError
-from tests.processes import GUARD_S, runs, until
+from tests.processes import GUARD_S, hang, runs, until
 
 PROJECT = Path(__file__).parent.parent
 
@@ -76,7 +74,7 @@ def test_children_are_stopped_in_the_opposite_order_and_a_hanging_one_is_killed(
     pids = [first.pid, second.pid]
     assert first.pid is not None
     assert second.pid is not None
-    os.kill(second.pid, signal.SIGSTOP)
+    hang(second.pid)
     both.hurry.set()
     assert both.stop()[:1] == ["indexer"]
     assert (first.pid, second.pid) == (None, None)

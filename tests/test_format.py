@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from engine import format as write
@@ -70,3 +72,11 @@ def test_flags_that_do_not_fit_are_left_out_whole() -> None:
 )
 def test_an_age_has_one_unit(ms: float, text: str) -> None:
     assert write.age(ms) == text
+
+
+def test_the_page_on_up_explains_every_mark() -> None:
+    page = (Path(__file__).parents[1] / "docs" / "up.md").read_text(encoding="utf-8")
+    for flag, mark in write.FLAG_MARKS.items():
+        assert f"| `{mark}` | {flag} |" in page
+    for mark in set(write.SIDE_MARKS.values()) - {write.UNKNOWN}:
+        assert f"`{mark}`" in page

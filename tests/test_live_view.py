@@ -144,3 +144,15 @@ def test_the_plain_line_names_the_feed_its_kind_and_the_zone(
     line = live_view.plain_line(a_state(client), follower.trades.newest(1)[0], NOON + 20_000)
     assert line.startswith("2026-11-21 12:00:20 EST simulator (synthetic)")
     assert "400 trades held" in line
+
+
+def test_a_feed_that_is_not_live_says_why_and_what_it_dropped(
+    client: redis.Redis, follower: TapeFollower
+) -> None:
+    state = a_state(client)
+    state.feed_state, state.feed_says, state.dropped = "waiting", "massive was silent for 30 s.", 1_234
+    lines = picture(state, follower, 120, 24)
+    assert "waiting" in lines[0]
+    assert "dropped 1,234" in lines[1]
+    assert any(line.strip() == state.feed_says for line in lines[:7])
+    assert "1,234 dropped, massive was silent for 30 s." in live_view.plain_line(state, None, NOON)
