@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from itertools import takewhile
 from pathlib import Path
 
 import pytest
@@ -21,15 +22,18 @@ SCRIPTS = {"scripts/run": "up", "scripts/bench": "bench"}
 def commands(page: Path) -> list[list[str]]:
     """The words of every `flowtape` command in code, inline or in a block."""
     text = page.read_text(encoding="utf-8")
-    lines = [
-        line
-        for block in re.findall(r"```(?:sh|console)?\n(.*?)```", text, re.DOTALL)
-        for line in block.splitlines()
-    ]
-    lines += re.findall(r"`(flowtape [^`]+)`", re.sub(r"```.*?```", "", text, flags=re.DOTALL))
+    blocks = re.findall(r"^```(\w*)\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    code = [block.replace("\\\n", " ") for kind, block in blocks if kind in ("", "sh", "console")]
+    lines = [line for block in code for line in block.splitlines()]
+    prose = re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE)
+    lines += re.findall(r"`(flowtape [^`]+)`", prose)
     found = []
     for line in lines:
-        words = shlex.split(line.split("|")[0].split(">")[0] if '"' not in line else line, comments=True)
+        if not re.match(r"(?:[A-Z_]+=\S* +)*(?:flowtape|scripts/)", line):
+            continue
+        lexer = shlex.shlex(line, posix=True, punctuation_chars=True)
+        lexer.whitespace_split = True
+        words = list(takewhile(lambda word: word not in ("|", ">", ">>", "&", "&&", ";"), lexer))
         while words and re.match(r"[A-Z_]+=", words[0]):
             words.pop(0)
         if words and words[0] in SCRIPTS:
@@ -56,8 +60,9 @@ def test_every_command_on_a_page_exists_with_its_options(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_filter_on_a_page_is_one(page: Path) -> None:
     for words in commands(page):
-        if words[0] == "query" and len(words) > 1 and words[1] not in ("TEXT", "..."):
-            parse_filter(words[1])
+        given = [word for word in words[1:] if word != "--"]
+        if words[0] == "query" and given and given[0] not in ("TEXT", "..."):
+            parse_filter(given[0])
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
