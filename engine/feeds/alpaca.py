@@ -7,12 +7,14 @@ the trades of its connection that say exactly the same.
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections import Counter, OrderedDict
 from datetime import UTC, datetime
 from functools import lru_cache
 from hashlib import blake2b
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 import msgpack  # type: ignore[import-untyped]
 
@@ -20,6 +22,7 @@ from engine.feeds import fields
 from engine.feeds.decoder import LastQuotes, reject
 from engine.feeds.fields import Message
 from engine.feeds.live import Frame, LiveFeed
+from engine.feeds.quote_watch import QuoteWatch
 from engine.feeds.wanted import wanted
 from engine.feeds.websocket_line import WebSocketLine
 from engine.settings import Settings
@@ -31,8 +34,8 @@ from schemas.print import Event, Print
 
 NAME = "alpaca"
 
-QUOTED_CONTRACTS = 1_000
-"""Contracts whose quotes may be subscribed to with a plan; 200 without (Alpaca's limits)."""
+QUOTED_CONTRACTS, QUOTED_WITHOUT_PLAN = 1_000, 200
+"""Contracts whose quotes may be subscribed to (Alpaca's limits)."""
 
 NUMBERED_TRADES = 50_000
 """Newest trades among which equal ones are numbered."""
@@ -92,6 +95,11 @@ class AlpacaDecoder:
         """Forget the quotes from before the gap, and number equal trades anew: a vendor may send them again."""
         self._last = LastQuotes(self._quote_cache)
         self._numbers: OrderedDict[str, int] = OrderedDict()
+
+    def forget(self, symbols: list[str]) -> None:
+        """Forget the quotes of contracts that are no longer subscribed to."""
+        for symbol in symbols:
+            self._last.forget_quote(symbol)
 
     def decode(self, frame: bytes | str, received: int) -> list[Event]:
         """The prints of one frame; a message that is wrong rejects only itself."""
@@ -187,6 +195,9 @@ class AlpacaSession:
         self._subscription: dict[str, Any] = {"trades": ["*"] if asked.all_trades else symbols}
         if symbols:
             self._subscription["quotes"] = symbols
+        limit = QUOTED_CONTRACTS if urlsplit(self._url).path.endswith("/opra") else QUOTED_WITHOUT_PLAN
+        self._watch = QuoteWatch(max(0, limit - len(symbols)) if asked.all_trades else 0)
+        self._following: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
         assert self._key is not None, "the supervisor checked"
@@ -199,17 +210,31 @@ class AlpacaSession:
             await self._expect("success", "authenticated")
             await self._send({"action": "subscribe", **self._subscription})
             await self._expect("subscription")
+            self._watch.connected()
+            self._following = asyncio.create_task(self._watch.follow(self._quotes))
         except BaseException:
             await self._line.close()
             raise
         return self
 
     async def __aexit__(self, *exc: object) -> None:
+        if self._following is not None:
+            self._following.cancel()
+            self._following = None
         await self._line.close()
+
+    def saw(self, prints: list[Print]) -> list[str]:
+        """The contracts that trade most are those whose quotes are asked for."""
+        return self._watch.saw(each.symbol for each in prints)
 
     async def receive(self) -> Frame:
         """The next frame."""
         return await self._line.receive()
+
+    async def _quotes(self, new: list[str], gone: list[str]) -> None:
+        for action, symbols in (("unsubscribe", gone), ("subscribe", new)):
+            if symbols:
+                await self._send({"action": action, "quotes": symbols})
 
     async def _send(self, message: dict[str, Any]) -> None:
         await self._line.send(bytes(msgpack.packb(message)))
@@ -248,7 +273,7 @@ def _decoder(settings: Settings) -> AlpacaDecoder:
 
 FEED = LiveFeed(
     name=NAME,
-    summary="Alpaca: every option trade, indicative or OPRA by plan; quotes of the contracts that are named.",
+    summary="Alpaca: every option trade, indicative or OPRA by plan; quotes of the contracts that trade most.",
     session=AlpacaSession,
     decoder=_decoder,
     needs=("alpaca_key", "alpaca_secret"),

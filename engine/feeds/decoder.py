@@ -46,6 +46,10 @@ class LastQuotes:
             quotes.popitem(last=False)
             self.dropped += 1
 
+    def forget_quote(self, symbol: str) -> None:
+        """Forget the quote of an option: it is no longer kept up to date."""
+        self._quotes.pop(symbol, None)
+
     def set_price(self, underlying: str, price: float) -> None:
         """Remember the price of an underlying, dollars."""
         prices = self._prices

@@ -74,6 +74,24 @@ class ConnectionAware(Protocol):
         ...
 
 
+@runtime_checkable
+class Observer(Protocol):
+    """A session that wants to know what became of its frames, to ask for the quotes of what trades."""
+
+    def saw(self, prints: list[Print]) -> list[str]:
+        """These prints were new. Returns contracts whose quotes it no longer asks for."""
+        ...
+
+
+@runtime_checkable
+class Forgetful(Protocol):
+    """A decoder that attaches quotes, and must not attach those that are no longer kept up to date."""
+
+    def forget(self, symbols: list[str]) -> None:
+        """Forget the quotes of these contracts."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class LiveFeed:
     """One live feed; a module of `engine.feeds` names it `FEED`."""
@@ -181,6 +199,8 @@ class Supervisor:
         self._feed, self._settings, self._publisher = feed, settings, publisher
         self._session = feed.session(settings)
         self._decoder: Decoder | None = feed.decoder(settings) if feed.decoder else None
+        observer: object = self._session
+        self._observer = observer if isinstance(observer, Observer) else None
         self._recent = RecentIds(RECENT_IDS)
         self._backoff = Backoff(settings.feed_backoff_s, settings.feed_backoff_max_s, rng or random.Random())
         self._quiet = 0
@@ -294,17 +314,23 @@ class Supervisor:
             status.bytes += len(received)
             events = self._decode(received)
         fresh: list[Event] = []
+        prints: list[Print] = []
         for event in events:
             if isinstance(event, Print):
                 if not self._recent.add(event.id):
                     status.repeated += 1
                     continue
-                status.prints += 1
+                prints.append(event)
             elif isinstance(event, Reference):
                 status.references += 1
             else:
                 status.rejects += 1
             fresh.append(event)
+        status.prints += len(prints)
+        if prints and self._observer is not None and (unquoted := self._observer.saw(prints)):
+            decoder: object = self._decoder
+            if isinstance(decoder, Forgetful):
+                decoder.forget(unquoted)
         if fresh:
             await self._publisher.put(fresh)
 

@@ -6,6 +6,7 @@ ms, money is dollars. A trade's sequence number `q` is unique within its contrac
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from typing import Annotated, Any, Self
 
@@ -15,6 +16,7 @@ from msgspec import Meta, Struct
 from engine.feeds import fields
 from engine.feeds.decoder import LastQuotes, reject
 from engine.feeds.live import Frame, LiveFeed
+from engine.feeds.quote_watch import QuoteWatch
 from engine.feeds.wanted import wanted
 from engine.feeds.websocket_line import WebSocketLine
 from engine.settings import Settings
@@ -106,6 +108,11 @@ class MassiveDecoder:
     def connected(self) -> None:
         """Forget the quotes: those from before the gap are no longer the market's."""
         self._last = LastQuotes(self._quote_cache)
+
+    def forget(self, symbols: list[str]) -> None:
+        """Forget the quotes of contracts that are no longer subscribed to."""
+        for symbol in symbols:
+            self._last.forget_quote(MASSIVE_PREFIX + symbol)
 
     def decode(self, frame: bytes | str, received: int) -> list[Event]:
         """The prints of one frame; a message that is wrong rejects only itself."""
@@ -237,6 +244,9 @@ class MassiveSession:
         names = [to_massive(contract) for contract in asked.contracts]
         self._channels = [f"Q.{name}" for name in names]
         self._channels += ["T.*"] if asked.all_trades else [f"T.{name}" for name in names]
+        # Contracts that are named have their quotes for good.
+        self._watch = QuoteWatch(QUOTED_CONTRACTS - len(names) if asked.all_trades else 0)
+        self._following: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
         assert self._key is not None, "the supervisor checked"
@@ -247,17 +257,31 @@ class MassiveSession:
             await self._expect("auth_success")
             await self._send("subscribe", ",".join(self._channels))
             await self._expect("success")
+            self._watch.connected()
+            self._following = asyncio.create_task(self._watch.follow(self._quotes))
         except BaseException:
             await self._line.close()
             raise
         return self
 
     async def __aexit__(self, *exc: object) -> None:
+        if self._following is not None:
+            self._following.cancel()
+            self._following = None
         await self._line.close()
+
+    def saw(self, prints: list[Print]) -> list[str]:
+        """The contracts that trade most are those whose quotes are asked for."""
+        return self._watch.saw(each.symbol for each in prints)
 
     async def receive(self) -> Frame:
         """The next frame."""
         return await self._line.receive()
+
+    async def _quotes(self, new: list[str], gone: list[str]) -> None:
+        for action, symbols in (("unsubscribe", gone), ("subscribe", new)):
+            if symbols:
+                await self._send(action, ",".join(f"Q.{MASSIVE_PREFIX}{symbol}" for symbol in symbols))
 
     async def _send(self, action: str, parameters: str) -> None:
         await self._line.send(msgspec.json.encode({"action": action, "params": parameters}).decode())
@@ -294,7 +318,7 @@ def _decoder(settings: Settings) -> MassiveDecoder:
 
 FEED = LiveFeed(
     name=NAME,
-    summary="Massive (Polygon): every option trade of OPRA; quotes of up to 1,000 contracts.",
+    summary="Massive (Polygon): every option trade of OPRA; quotes of the 1,000 contracts that trade most.",
     session=MassiveSession,
     decoder=_decoder,
     needs=("massive_key",),
