@@ -25,8 +25,11 @@ from schemas.errors import FeedRefusedError
 from schemas.print import Print
 from tests.vendors.harness import Turn, Vendor, Wire
 
-GUARD_MS = 30_000
+GUARD_MS = 20_000
 """A print that is not there by then never comes: the test fails rather than hangs."""
+
+GUARD_S = 60
+"""A scenario that is not over by then never will be."""
 
 VENDORS = sorted(
     module.name
@@ -83,7 +86,7 @@ async def running(
     vendor: Vendor, settings: Settings, *plan: Turn, right_key: bool = True, **overrides: Any
 ) -> AsyncIterator[Run]:
     vendor.plan = list(plan)
-    async with vendor:
+    async with asyncio.timeout(GUARD_S), vendor:
         brief = {"feed_backoff_s": 0.01, "feed_backoff_max_s": 0.05, "redis_url": settings.redis_url}
         settings = Settings.load(**{**brief, **vendor.settings(right_key), **overrides})
         client = connect_async(settings)
