@@ -47,6 +47,7 @@ class Up:
         self.process = process
         self._lines: queue.Queue[str | None] = queue.Queue()
         self.said: list[str] = []
+        self._leaving = threading.Event()
         threading.Thread(target=self._read, daemon=True).start()
 
     def _read(self) -> None:
@@ -54,6 +55,8 @@ class Up:
         with self.process.stdout as stream:
             for line in stream:
                 self._lines.put(line.rstrip("\n"))
+                if self._leaving.is_set():
+                    break
         self._lines.put(None)
 
     def line(self, pattern: str) -> re.Match[str]:
@@ -76,6 +79,10 @@ class Up:
     def child(self, word: str) -> int:
         """The process id of a child by a word of its command line."""
         return next(pid for pid, line in children_of(self.process.pid).items() if word in line)
+
+    def leave(self) -> None:
+        """Read no more, as `head` does."""
+        self._leaving.set()
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Send a signal and wait for the end; the exit status."""
@@ -175,7 +182,7 @@ def test_a_hung_child_does_not_keep_up_from_ending(folder: Path) -> None:
         running.process.send_signal(signal.SIGTERM)
         running.line("Stopping the feed")
         assert running.stop() == 128 + signal.SIGTERM
-        running.line("The feed did not stop within")
+        running.line("The feed did not stop in time")
         assert not [pid for pid in started if runs(pid)]
 
 
@@ -231,6 +238,37 @@ def test_in_a_terminal_it_draws_the_tape_and_restores_the_screen(folder: Path) -
         process.kill()
         process.wait()
         os.close(leader)
+
+
+def test_a_terminal_that_goes_away_takes_everything_with_it(folder: Path) -> None:
+    leader, follower = pty.openpty()
+    process = subprocess.Popen(
+        command("--rate", "50"),
+        cwd=PROJECT,
+        env=environment(folder, TERM="xterm-256color"),
+        stdin=follower,
+        stdout=follower,
+        stderr=follower,
+    )
+    os.close(follower)
+    try:
+        read_until(leader, lambda text: "SYNTHETIC" in text)
+        started = children_of(process.pid)
+        os.close(leader)
+        assert process.wait(GUARD_S) == 128 + signal.SIGHUP
+        until(lambda: not [pid for pid in started if runs(pid)], "the end of all children")
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_a_reader_that_has_enough_ends_it(folder: Path) -> None:
+    with up(folder, "--rate", "50") as running:
+        running.held(0)
+        started = children_of(running.process.pid)
+        running.leave()
+        running.process.wait(GUARD_S)
+        until(lambda: not [pid for pid in started if runs(pid)], "the end of all children")
 
 
 def read_until(descriptor: int, enough: Callable[[str], bool]) -> str:

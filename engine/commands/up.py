@@ -24,7 +24,7 @@ from rich.console import Console
 from rich.live import Live
 
 from engine import gauges, live_view
-from engine.children import STOP_S, Child, Children, Note
+from engine.children import Child, Children, Note
 from engine.connect import connect, redis_server
 from engine.embedded import default_data
 from engine.feeds.live import FeedState, LiveFeed, require_settings
@@ -97,9 +97,15 @@ class _Stop:
 
     def listen(self) -> None:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, self._note)
+            signal.signal(number, self.ask)
 
-    def _note(self, number: int, _frame: FrameType | None) -> None:
+    @property
+    def hung_up(self) -> bool:
+        """The terminal is gone: there is nobody to tell."""
+        return self.signal == signal.SIGHUP
+
+    def ask(self, number: int, _frame: FrameType | None = None) -> None:
+        """What a signal does; the view asks by itself where its terminal has gone."""
         if self.asked.is_set():
             self.hurry.set()
         self.signal = self.signal or number
@@ -133,14 +139,24 @@ class _Session:
             self._children.start(time.monotonic())
             self._look()
             if console.is_terminal and not console.is_dumb_terminal:
-                self._show(console)
+                try:
+                    self._show(console)
+                except OSError:
+                    # The screen of a terminal that has gone cannot be restored.
+                    if not self._stop.hung_up:
+                        raise
             else:
                 self._tell(console)
         finally:
-            if self._stop.asked.is_set():
-                console.print("Stopping the feed, the indexer and Redis.", highlight=False)
-            for name in self._children.stop():
-                console.print(f"The {name} did not stop within {STOP_S:g} s and was killed.", highlight=False)
+            try:
+                if self._stop.asked.is_set() and not self._stop.hung_up:
+                    console.print("Stopping the feed, the indexer and Redis.", highlight=False)
+            finally:
+                # Whatever became of the output, the children stop.
+                killed = self._children.stop()
+            if not self._stop.hung_up:
+                for name in killed:
+                    console.print(f"The {name} did not stop in time and was killed.", highlight=False)
 
     def _show(self, console: Console) -> None:
         """The live view: a picture each FRAME_S on a screen of its own."""
@@ -165,6 +181,8 @@ class _Session:
                     refresh=True,
                 )
                 self._stop.asked.wait(FRAME_S)
+                if not console.is_terminal:
+                    self._stop.ask(signal.SIGHUP)
 
     def _tell(self, console: Console) -> None:
         """A line now and then, and one for each note."""
