@@ -48,6 +48,10 @@ there is than to find a part of it among all trades of a long window. Reading st
 ALL_AFTER: Final = 2
 """Counts of longer and longer windows with little in them, after which all are asked for."""
 
+GAP: Final = 0.8
+"""Share of a page's window that may be empty at its new end. Above it the window says nothing of how dense the filter
+is, and remembering it would one day sort all that lies behind a gap."""
+
 CHECK_AFTER: Final = 4
 """Windows, or counts of longer and longer ones, after which it is asked whether anything older exists at all."""
 
@@ -133,6 +137,8 @@ class Plan:
         self._windows = 0
         self._counts = 0
         self._bounded = until is not None
+        self._begun = self._top
+        self._first: int | None = None
         self._ask_all = span_ms is None and until is None
         self._few = False
         self._counted = False
@@ -151,7 +157,10 @@ class Plan:
     @property
     def span_of_page(self) -> int | None:
         """The window that would have held this page at once, ms; None where it is better not to have one."""
-        if self._done or self._few or not self._hits:
+        if self._done or self._few or not self._hits or self._first is None:
+            return None
+        gap = self._begun - self._first
+        if gap > COUNT_FROM_MS and gap > GAP * self._covered:
             return None
         return max(1, int(MARGIN * self._covered * self._limit / self._hits) + 1)
 
@@ -246,6 +255,8 @@ class Plan:
 
     def _take_newest(self, step: Step, total: int, rows: Sequence[Found]) -> None:
         self._counted = False
+        if rows and self._first is None:
+            self._first = rows[0].sort_key
         if total <= len(rows) or not rows:
             self._hits += total
             self.documents += [row.document for row in rows if row.document is not None]
@@ -263,6 +274,8 @@ class Plan:
     def _take_ties(self, total: int, rows: Sequence[Found]) -> None:
         self.documents += [row.document for row in rows if row.document is not None]
         self._hits += len(rows)
+        if rows and self._first is None:
+            self._first = self._tie
         if total > len(rows) and rows:
             self._tie_seq = rows[-1].sort_key - 1
             return

@@ -120,6 +120,15 @@ def test_a_dense_tape_behind_a_long_gap_is_not_sorted_whole() -> None:
     assert plan.steps < 64
 
 
+def test_a_window_with_a_long_gap_is_not_remembered() -> None:
+    hour = 3_600_000
+    tape = Tape([(ts, ts, False) for ts in range(10_000)])
+    plan = Plan(50, 10_000 + hour, span_ms=250)
+    assert len(run(plan, tape)) >= 50
+    assert plan.span_of_page is None
+    assert not plan.finds_little
+
+
 def test_a_filter_that_becomes_broad_further_back_is_not_sorted_whole() -> None:
     tape = Tape([(ts, ts, False) for ts in range(200_000)] + [(2_000_000, 2_000_000, False)])
     plan = Plan(50, 2_000_000, span_ms=250)
