@@ -33,6 +33,7 @@ from redis.exceptions import (
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from engine.ending import end
 from engine.scripts import script
 from engine.settings import Settings
 from schemas import keys
@@ -70,7 +71,7 @@ class Policy(StrEnum):
     WAIT = "wait"
     """`put` waits: for files, which can."""
     DROP_OLDEST = "drop_oldest"
-    """The oldest waiting events of the longest lane give way: for vendors, which do not wait."""
+    """The oldest events of the lane where most wait give way: for vendors, which do not wait."""
 
 
 @dataclass(slots=True)
@@ -112,15 +113,27 @@ _DROPPED = {"d": "dropped", "r": "dropped_references", "": "dropped_rejects"}
 class _Lane:
     """What waits for one stream, and the task that sends it."""
 
-    __slots__ = ("full", "items", "ready", "task")
+    __slots__ = ("bytes", "full", "items", "ready", "task")
 
     def __init__(self) -> None:
         self.items: deque[_Item] = deque()
+        self.bytes = 0
+        """Of the payloads that wait."""
         self.ready = asyncio.Event()
         """Something waits."""
         self.full = asyncio.Event()
         """A whole batch waits, or nothing more is to come: no reason to linger."""
         self.task: asyncio.Task[None] | None = None
+
+    def take(self, most: int) -> list[_Item]:
+        """The oldest items, which wait no longer."""
+        taken = [self.items.popleft() for _ in range(min(most, len(self.items)))]
+        self.bytes -= _bytes_of(taken)
+        return taken
+
+
+def _bytes_of(items: list[_Item]) -> int:
+    return sum([len(payload) for _, payload, _ in items])
 
 
 class Publisher:
@@ -153,6 +166,11 @@ class Publisher:
                 await self.drain()
         finally:
             await self.close()
+
+    @property
+    def waiting_bytes(self) -> int:
+        """Bytes that wait or are on their way."""
+        return self._bytes
 
     async def put(self, events: Sequence[Event]) -> None:
         """Queue events in their order.
@@ -193,12 +211,9 @@ class Publisher:
 
     async def close(self) -> None:
         """Stop sending; what has no answer from Redis yet counts as dropped."""
-        tasks = [lane.task for lane in self._lanes.values() if lane.task is not None]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end(lane.task for lane in self._lanes.values() if lane.task is not None)
         for lane in self._lanes.values():
-            self._drop([lane.items.popleft() for _ in range(len(lane.items))])
+            self._drop(lane.take(len(lane.items)))
         self._lanes.clear()
 
     def _is_full(self) -> bool:
@@ -225,6 +240,7 @@ class Publisher:
             self._idle.clear()
         elif waiting == self._settings.publish_batch:
             lane.full.set()
+        lane.bytes += len(item[1])
         self._bytes += len(item[1])
         counts = self.counts
         counts.queued += 1
@@ -233,11 +249,12 @@ class Publisher:
 
     def _drop_oldest(self) -> None:
         while (over := self.counts.queued - self._settings.publish_queue) > 0 or self._bytes > QUEUE_BYTES:
-            # The lane that is furthest behind, so that a flood of rejects costs no prints.
-            longest = max((lane.items for lane in self._lanes.values()), key=len)
-            if not longest:
+            # The lane that takes most of what is scarce, so that a flood of rejects costs no prints.
+            size = (lambda lane: len(lane.items)) if over > 0 else (lambda lane: lane.bytes)
+            largest = max(self._lanes.values(), key=size)
+            if not largest.items:
                 return  # all of it is on its way
-            self._drop([longest.popleft() for _ in range(min(max(over, 1), len(longest)))])
+            self._drop(largest.take(max(over, 1)))
 
     def _drop(self, items: list[_Item]) -> None:
         for field_name, _, feed in items:
@@ -248,7 +265,7 @@ class Publisher:
     def _forget(self, items: list[_Item]) -> None:
         """Take items out of the books: they are in Redis, or dropped."""
         self.counts.queued -= len(items)
-        self._bytes -= sum(len(payload) for _, payload, _ in items)
+        self._bytes -= _bytes_of(items)
         self._space.set()
         if self.counts.queued == 0:
             self._idle.set()
@@ -267,7 +284,7 @@ class Publisher:
                     with suppress(TimeoutError):
                         async with asyncio.timeout(linger_s):
                             await lane.full.wait()
-                batch = [items.popleft() for _ in range(min(size, len(items)))]
+                batch = lane.take(size)
                 if batch:
                     await self._deliver(batch, send)
         except Exception as error:

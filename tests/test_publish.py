@@ -19,12 +19,12 @@ import redis.asyncio
 from redis.exceptions import ResponseError
 
 from engine.connect import connect, connect_async
-from engine.publish import Policy, Publisher
+from engine.publish import QUEUE_BYTES, Policy, Publisher
 from engine.scripts import script
 from engine.settings import Settings
 from schemas import keys
 from schemas.contract import parse_osi
-from schemas.print import Event, Print, Reference, Reject
+from schemas.print import RAW_BYTES, Event, Print, Reference, Reject
 
 GUARD_S = 60
 """What is not done by then hangs: the test fails."""
@@ -207,6 +207,30 @@ def test_a_flood_of_rejects_costs_no_prints(settings: Settings, client: redis.Re
 
     play(scenario())
     assert len(stream(client)) == 90
+
+
+def test_large_rejects_are_bounded_by_their_bytes_and_cost_no_prints(
+    settings: Settings, client: redis.Redis
+) -> None:
+    large = Reject("massive", "x", b"x" * RAW_BYTES)
+    fit = QUEUE_BYTES // RAW_BYTES
+
+    async def scenario() -> None:
+        async with publishing(
+            settings, Policy.DROP_OLDEST, backlog_limit=100, publish_linger_ms=60_000
+        ) as publisher:
+            await publisher.put([a_print(n) for n in range(5_000)])
+            for _ in range(fit + 100):
+                await publisher.put([large])
+            counts = publisher.counts
+            assert not counts.dropped
+            assert (
+                counts.dropped_rejects.total() + counts.rejected + counts.queued
+                == fit + 100 + 5_000 - counts.published
+            )
+            assert publisher.waiting_bytes <= QUEUE_BYTES
+
+    play(scenario())
 
 
 def test_what_is_not_in_redis_at_the_close_counts_as_dropped(settings: Settings, client: redis.Redis) -> None:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol, Self, runtime_checkable
 
+from engine.ending import end
 from engine.feeds.decoder import Decoder, reject
 from engine.publish import Publisher
 from engine.settings import Settings
@@ -225,13 +226,11 @@ class Supervisor:
         stop = asyncio.create_task(self._stopping.wait())
         try:
             await asyncio.wait({work, stop}, return_when=asyncio.FIRST_COMPLETED)
-            if not work.done():
-                work.cancel()
-            with suppress(asyncio.CancelledError):
-                await work
+            await end([work])
+            if not work.cancelled():
+                work.result()
         finally:
-            work.cancel()
-            stop.cancel()
+            await end([work, stop])
             self.status.connected_at = None
             if self.status.state is not FeedState.REFUSED:
                 self.status.state = FeedState.STOPPED
