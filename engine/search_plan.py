@@ -38,6 +38,11 @@ COUNT_FROM_MS: Final = 1_000
 EVIDENCE: Final = 10
 """Trades from which a filter's density is believed, so that a window is not counted first."""
 
+HINT: Final = 3
+"""Trades from which the density is believed for a window of up to SHORT_MS: it cannot hold too many."""
+
+SHORT_MS: Final = 40_000
+
 SORT_LIMIT: Final = 2_000
 """Counting stops here, after 0.2 to 0.4 ms at most; a window with more is made shorter rather than sorted."""
 
@@ -216,22 +221,28 @@ class Plan:
             self._narrowed = True
         elif not total:
             self._cover(low)
-            self._count_up()
-        elif known >= EVIDENCE:
+            self._count_up(None)
+        elif known >= HINT and low is not None:
             missing = self._limit - len(self.documents)
             wanted = int(MARGIN * missing * (self._covered + length) / known) + 1
-            self._span = min(wanted, (2 if self._narrowed else MOST_GROWTH) * length)
-            self._counted = True
+            most = 2 if self._narrowed else GROWTH if known < EVIDENCE else MOST_GROWTH
+            self._span = min(wanted, most * length)
+            self._counted = known >= EVIDENCE or (self._span <= SHORT_MS and not self._narrowed)
+            if not self._counted:
+                self._span = max(self._span, 2 * length)
+                self._count_up(low)
         elif low is None:
             self._counted = True
         else:
-            self._span = length * (2 if self._narrowed else max(2, min(GROWTH, 2 * EVIDENCE // known)))
-            self._check = low - 1 if self._counts >= CHECK_AFTER else None
-            self._count_up()
+            self._span = length * (2 if self._narrowed else GROWTH)
+            self._count_up(low)
 
-    def _count_up(self) -> None:
+    def _count_up(self, low: int | None) -> None:
+        """Note a window with little in it: after some, ask for all there is, or whether there is more below it."""
         self._counts += 1
         self._ask_all = self._counts == ALL_AFTER and not self._bounded
+        if low is not None and self._counts >= CHECK_AFTER:
+            self._check = low - 1
 
     def _take_all(self, step: Step, rows: Sequence[Found]) -> None:
         self._ask_all = False
