@@ -73,14 +73,18 @@ def check(print_: Print) -> None:
         raise DecodeError(f"size {print_.size!r} is not between 1 and {SIZE_LIMIT:,} contracts.")
     if not 0 < print_.ts < TS_LIMIT:
         raise DecodeError(f"ts {print_.ts!r} is not a unix time in ms before the year 2100.")
-    for name in ("bid", "ask", "underlying_price", "iv", "delta"):
-        value = getattr(print_, name)
+    for name, value in (
+        ("bid", print_.bid),
+        ("ask", print_.ask),
+        ("underlying_price", print_.underlying_price),
+        ("iv", print_.iv),
+        ("delta", print_.delta),
+    ):
         if value is not None and not isfinite(value):
             raise DecodeError(f"{name} {value!r} is not a finite number.")
-    for name in ("open_interest", "volume"):
-        value = getattr(print_, name)
-        if value is not None and value < 0:
-            raise DecodeError(f"{name} {value!r} is below 0.")
+    for name, number in (("open_interest", print_.open_interest), ("volume", print_.volume)):
+        if number is not None and number < 0:
+            raise DecodeError(f"{name} {number!r} is below 0.")
     if not print_.id.replace("_", "").isalnum():
         raise DecodeError(f"id {print_.id[:80]!r} has other characters than letters, digits and _.")
 

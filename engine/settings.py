@@ -94,7 +94,9 @@ class Settings(BaseSettings):
     owner_ttl_ms: int = _row(
         3_000, "ms", "An indexer that was not heard of for this long loses its partition.", ge=500, le=4_000
     )
-    contract_states: int = _row(500_000, "contracts", "Contract states an indexer keeps in memory.", ge=1_000)
+    contract_states: int = _row(
+        500_000, "contracts", "Contract states an indexer keeps in memory.", ge=10_000
+    )
 
     # Searching
     query_timeout_ms: int = _row(2_000, "ms", "After which a search fails rather than answer in part.", ge=10)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -21,10 +21,11 @@ from engine.batch import Batch, Entry
 from engine.classify import ContractState, classify, recent_of, withdraw, withdrawn_by
 from engine.contract_states import ContractStates
 from engine.pipe import Pipe
+from engine.print_reader import PrintReader, Read
 from engine.scripts import script, translate
 from engine.settings import Settings
 from schemas import keys
-from schemas.conditions import flags_of
+from schemas.conditions import FLAG_LETTERS
 from schemas.contract import parse_osi
 from schemas.errors import FlowtapeError, NotOwnerError, StaleStateError
 from schemas.flags import Flag
@@ -32,12 +33,6 @@ from schemas.print import Print, Reference
 from schemas.trade import Trade
 
 log = logging.getLogger("flowtape.indexer")
-
-READ_COUNT = 500
-"""Prints read from the stream at once."""
-
-READ_BLOCK_MS = 200
-"""How long a read waits for the first print; the longest that stopping and keeping the partition may wait."""
 
 IN_FLIGHT = 1
 """Batches that Redis may still be writing while the next one is classified."""
@@ -57,8 +52,6 @@ RECLAIM_IDLE_MS = 10_000
 UNKNOWN_FEED = "unknown"
 """Feed under which a dead print is counted that cannot be read."""
 
-_read_print = msgspec.msgpack.Decoder(Print).decode
-_read_reference = msgspec.msgpack.Decoder(Reference).decode
 _read_trade = msgspec.msgpack.Decoder(Trade).decode
 _read_document = msgspec.json.Decoder(Trade).decode
 
@@ -93,7 +86,8 @@ class Tenure:
         self._reclaim_at = 0.0
         self._since_trim = 0
         client.script_load(script("index_trades").source)
-        self._pipe, self._reader = Pipe(client), Pipe(client)
+        self._pipe = Pipe(client)
+        self._reader = PrintReader(client, partition, name)
 
     def close(self) -> None:
         """Give the connections back; what was on its way is settled by whoever owns the partition next."""
@@ -117,121 +111,72 @@ class Tenure:
         return trades
 
     def work(self, stopping: Callable[[], bool]) -> None:
-        """Process what earlier owners left unacknowledged, then new prints as they come."""
+        """Process what earlier owners left unacknowledged, then new prints as they come.
+
+        While there is a backlog, the next prints and their contracts' states are fetched in the middle of writing
+        the present ones, so that Redis always has a batch to write.
+        """
         self._process_pending(min_idle_ms=0)
-        self._ask()
-        while True:
-            fields = self._answer()
-            done = stopping()
-            if not fields:
+        entries: list[Entry] = []
+        full = False
+        while not stopping():
+            self._reader.ask(wait=not full)
+            batches = self._split(entries)
+            middle = len(batches) // 2 if full else len(batches)
+            self._write_each(batches[:middle])
+            if not full:
                 self._settle_all()
-            if not done and not fields and time.monotonic() >= self._reclaim_at:
-                self._process_pending(min_idle_ms=RECLAIM_IDLE_MS)
-            if not done and fields:
-                # The states must be there before the next read is asked for: it may block.
-                entries = self._decode(fields)
-                self._load_states(entries)
-                self._ask()
-                self._classify_and_write(entries)
-            elif not done:
-                self._ask()
-            else:
-                self._process(fields)
-                self._settle_all()
-                return
+            read = self._reader.take()
+            missing = self._ask_states(read)
+            self._write_each(batches[middle:])
+            self._load_states(missing)
+            self._bury_each(read)
             self._keep()
+            entries, full = read.entries, read.full
+            if not entries and time.monotonic() >= self._reclaim_at:
+                self._process_pending(min_idle_ms=RECLAIM_IDLE_MS)
+        self._write_each(self._split(entries))
+        self._settle_all()
 
     def _process_pending(self, min_idle_ms: int) -> None:
-        for claimed in self._claim(min_idle_ms):
-            self._process(claimed)
+        for read in self._reader.claim(min_idle_ms):
+            log.info("takes over %d prints that were not acknowledged", len(read.entries))
+            self._load_states(self._ask_states(read))
+            self._bury_each(read)
+            self._write_each(self._split(read.entries))
             self._settle_all()
             self._keep()
         self._reclaim_at = time.monotonic() + RECLAIM_IDLE_MS / 1000
 
-    def _claim(self, min_idle_ms: int) -> Iterable[list[tuple[bytes, dict[bytes, bytes]]]]:
-        """What was delivered to anyone and not acknowledged: its consumer is this one, or is gone."""
-        start: bytes | str = "0-0"
-        while True:
-            start, entries, _ = self._client.xautoclaim(
-                keys.prints(self._p),
-                keys.INDEXER_GROUP,
-                self._name,
-                min_idle_ms,
-                start_id=start,
-                count=READ_COUNT,
-            )
-            if entries:
-                log.info("takes over %d prints that were not acknowledged", len(entries))
-                yield entries
-            if start == b"0-0":
-                return
+    def _ask_states(self, read: Read) -> list[str]:
+        """Ask for the states that are not in memory; what is missing there is in no batch on its way."""
+        missing = self._states.missing(parse_osi(entry.event.symbol).symbol for entry in read.entries)
+        self._reader.ask_states(missing)
+        return missing
 
-    def _ask(self) -> None:
-        self._reader.send(
-            "XREADGROUP", "GROUP", keys.INDEXER_GROUP, self._name, "COUNT", READ_COUNT, "BLOCK", READ_BLOCK_MS,
-            "STREAMS", keys.prints(self._p), ">",
-        )  # fmt: skip
-
-    def _answer(self) -> list[tuple[bytes, dict[bytes, bytes]]]:
-        reply: Any = self._reader.receive()
-        if not reply:
-            return []
-        streams = reply.values() if isinstance(reply, dict) else (entries for _, entries in reply)
-        return [(entry[0], _fields(entry[1])) for entries in streams for entry in entries]
-
-    def _process(self, fields: Sequence[tuple[bytes, dict[bytes, bytes]]]) -> None:
-        entries = self._decode(fields)
-        self._load_states(entries)
-        self._classify_and_write(entries)
-
-    def _decode(self, fields: Sequence[tuple[bytes, dict[bytes, bytes]]]) -> list[Entry]:
-        entries: list[Entry] = []
-        for entry_id, entry in fields:
-            raw = entry.get(b"d")
-            event: Print | Reference
-            try:
-                if raw is not None:
-                    event = _read_print(raw)
-                else:
-                    raw = entry[b"r"]
-                    event = _read_reference(raw)
-                parse_osi(event.symbol)
-            except KeyError:
-                self._bury(
-                    entry_id, b"", UNKNOWN_FEED, "print", "The entry has neither a field d nor a field r."
-                )
-            except (msgspec.DecodeError, FlowtapeError) as error:
-                kind = "print" if b"d" in entry else "reference"
-                self._bury(entry_id, raw or b"", UNKNOWN_FEED, kind, str(error))
-            else:
-                entries.append(Entry(entry_id, event, raw))
-        return entries
-
-    def _load_states(self, entries: Sequence[Entry]) -> None:
-        symbols = self._states.missing(parse_osi(entry.event.symbol).symbol for entry in entries)
-        if not symbols:
-            return
-        # A state must not be read while a batch that changes it is being written; a batch's contracts are all
-        # in memory, so what is missing here is in no batch.
-        self._reader.send_many(
-            [("HMGET", keys.contract(self._p, s), "date", "volume", "open_interest") for s in symbols]
-        )
+    def _load_states(self, symbols: Sequence[str]) -> None:
         for symbol in symbols:
             try:
-                self._states.load(symbol, self._reader.receive())
+                self._states.load(symbol, self._reader.state())
             except (ResponseError, ValueError) as error:
                 log.error(
                     "the state of %s cannot be read (%s): its prints go to the dead stream", symbol, error
                 )
 
-    def _classify_and_write(self, entries: Sequence[Entry]) -> None:
+    def _bury_each(self, read: Read) -> None:
+        for entry in read.unreadable:
+            self._bury(entry.id, entry.raw, UNKNOWN_FEED, entry.kind, entry.reason)
+
+    def _split(self, entries: Sequence[Entry]) -> list[Sequence[Entry]]:
         size = self._settings.index_batch
-        for start in range(0, len(entries), size):
-            part = entries[start : start + size]
-            if any(_is_cancel(entry.event) for entry in part):
+        return [entries[start : start + size] for start in range(0, len(entries), size)]
+
+    def _write_each(self, batches: Sequence[Sequence[Entry]]) -> None:
+        for entries in batches:
+            if any(_is_cancel(entry.event) for entry in entries):
                 # What it takes back is looked up in Redis: all before it must be there.
                 self._settle_all()
-            self._write(self._make(part))
+            self._write(self._make(entries))
             while len(self._flying) > IN_FLIGHT:
                 self._settle()
 
@@ -403,19 +348,10 @@ class Tenure:
 
 
 def _is_cancel(event: Print | Reference) -> bool:
-    return isinstance(event, Print) and Flag.CANCELLED in flags_of(event.conditions)
-
-
-def _fields(fields: Any) -> dict[bytes, bytes]:
-    if isinstance(fields, dict):
-        return fields
-    return dict(zip(fields[::2], fields[1::2], strict=True))
+    return isinstance(event, Print) and not FLAG_LETTERS[Flag.CANCELLED].isdisjoint(event.conditions)
 
 
 def _documents(reply: Any) -> list[Trade]:
-    """The documents of an FT.SEARCH with `RETURN 1 $`, in RESP2 or RESP3; expired ones are left out."""
-    if isinstance(reply, dict):
-        found = [result.get(b"extra_attributes") or {} for result in reply[b"results"]]
-    else:
-        found = [_fields(fields) for fields in reply[2::2] if fields]
+    """The documents of an FT.SEARCH with `RETURN 1 $`; expired ones are left out."""
+    found = [result.get(b"extra_attributes") or {} for result in reply[b"results"]]
     return [_read_document(fields[b"$"]) for fields in found if b"$" in fields]

@@ -13,9 +13,9 @@ import redis
 
 from engine.connect import connect
 from engine.indexer import Indexer
+from engine.print_reader import READ_COUNT
 from engine.scripts import script
 from engine.settings import Settings
-from engine.tenure import READ_COUNT
 from schemas import keys
 from schemas.errors import IndexMismatchError, NotOwnerError
 from schemas.flags import Flag
