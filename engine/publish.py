@@ -33,7 +33,7 @@ from redis.exceptions import (
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from engine.ending import end
+from engine.processes.ending import end
 from engine.scripts import script
 from engine.settings import Settings
 from schemas import keys

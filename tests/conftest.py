@@ -13,10 +13,10 @@ import redis
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
-from engine.connect import connect
-from engine.embedded import temporary_server
-from engine.redis_stack import default_cache, stack_folder
 from engine.settings import CONFIG_VARIABLE, Settings
+from engine.store.connect import connect
+from engine.store.embedded import temporary_server
+from engine.store.redis_stack import default_cache, stack_folder
 from schemas.errors import RedisSetupError
 
 hypothesis_settings.register_profile(

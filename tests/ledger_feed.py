@@ -12,9 +12,9 @@ import asyncio
 import sys
 from pathlib import Path
 
-from engine.connect import connect_async
 from engine.publish import Policy, Publisher
 from engine.settings import Settings
+from engine.store.connect import connect_async
 from schemas.print import Print
 
 NOON = 1_795_280_400_000

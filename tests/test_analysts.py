@@ -16,10 +16,10 @@ import msgspec
 import pytest
 
 from engine.classify import ContractState, classify
-from engine.connect import connect
 from engine.search_index import ensure_index
 from engine.settings import Settings
 from engine.simulator.market import SimulatedMarket
+from engine.store.connect import connect
 from schemas import keys
 from schemas.contract import parse_osi
 from schemas.document import index_arguments

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.children import FINAL_STATUSES, RESTART_LONGEST_S, RESTARTS, STABLE_S, Child, Children
+from engine.processes.children import FINAL_STATUSES, RESTART_LONGEST_S, RESTARTS, STABLE_S, Child, Children
 from engine.settings import Settings
 from schemas.errors import FeedRefusedError, FlowtapeError, SettingsError
 from tests.processes import GUARD_S, hang, runs, until
@@ -83,7 +83,7 @@ def test_children_are_stopped_in_the_opposite_order_and_a_hanging_one_is_killed(
 
 def test_no_child_outlives_its_starter(settings: Settings) -> None:
     script = (
-        "import sys, time; from engine.children import Child\n"
+        "import sys, time; from engine.processes.children import Child\n"
         f"child = Child('indexer', ['index'], {{'FLOWTAPE_REDIS_URL': {settings.redis_url!r}}})\n"
         "child.start(0.0); print(child.pid, flush=True); time.sleep(600)"
     )

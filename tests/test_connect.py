@@ -10,9 +10,9 @@ import pytest
 import redis
 from redis.exceptions import ResponseError
 
-from engine.connect import RETRIES, connect, connect_async, redis_server
-from engine.embedded import EmbeddedRedis
 from engine.settings import Settings
+from engine.store.connect import RETRIES, connect, connect_async, redis_server
+from engine.store.embedded import EmbeddedRedis
 from schemas.errors import RedisSetupError, SettingsError
 
 

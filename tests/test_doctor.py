@@ -12,12 +12,12 @@ import redis
 from typer.testing import CliRunner
 
 from engine.cli import build_app
-from engine.connect import connect
-from engine.doctor import Facts, Finding, Partition, Verdict, judge, must_change, percentile
-from engine.doctor_facts import gather
-from engine.embedded import EmbeddedRedis
 from engine.search_index import ensure_index
 from engine.settings import Settings
+from engine.store.connect import connect
+from engine.store.doctor import Facts, Finding, Partition, Verdict, judge, must_change, percentile
+from engine.store.doctor_facts import gather
+from engine.store.embedded import EmbeddedRedis
 from schemas import keys
 
 GOOD = Facts(

@@ -15,12 +15,12 @@ from pathlib import Path
 import pytest
 import redis
 
-from engine.embedded import SOCKET_PATH_BYTES, EmbeddedRedis, sweep
+from engine.store.embedded import SOCKET_PATH_BYTES, EmbeddedRedis, sweep
 from schemas.errors import RedisSetupError
 
 PERSISTENT = """
 import sys
-from engine.connect import redis_server
+from engine.store.connect import redis_server
 from engine.settings import Settings
 with redis_server(Settings.load(data_dir=sys.argv[1])) as settings:
     print(settings.redis_url, flush=True)
@@ -29,7 +29,7 @@ with redis_server(Settings.load(data_dir=sys.argv[1])) as settings:
 
 TEMPORARY = """
 import sys
-from engine.connect import redis_server
+from engine.store.connect import redis_server
 from engine.settings import Settings
 with redis_server(Settings.load(), persistent=False) as settings:
     print(settings.redis_url, flush=True)

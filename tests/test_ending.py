@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from engine.ending import end
+from engine.processes.ending import end
 
 
 def test_a_task_that_swallows_a_cancellation_ends_at_the_next() -> None:

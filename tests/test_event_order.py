@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.event_order import EventOrder, key
+from engine.replay.event_order import EventOrder, key
 from schemas.errors import FlowtapeError
 from schemas.print import Print, Reference
 from tests.indexing import a_print

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 import redis
 
-from engine.connect import connect_async
 from engine.settings import Settings
+from engine.store.connect import connect_async
 from schemas import keys
 from tests.vendors.harness import Vendor, Wire
 from tests.vendors.massive import Server

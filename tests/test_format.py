@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from engine import format as write
+from engine.terminal import format as write
 from schemas.flags import Flag
 from schemas.trade import Side
 

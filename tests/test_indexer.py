@@ -11,11 +11,11 @@ import msgspec
 import pytest
 import redis
 
-from engine.connect import connect
 from engine.indexer import Indexer
 from engine.print_reader import READ_COUNT
 from engine.scripts import script
 from engine.settings import Settings
+from engine.store.connect import connect
 from schemas import keys
 from schemas.errors import IndexMismatchError, NotOwnerError
 from schemas.flags import Flag

@@ -16,9 +16,9 @@ import pytest
 import redis
 
 from engine.classify import ContractState, classify
-from engine.connect import connect
-from engine.embedded import EmbeddedRedis
 from engine.settings import Settings
+from engine.store.connect import connect
+from engine.store.embedded import EmbeddedRedis
 from schemas import keys
 from schemas.contract import parse_osi
 from schemas.trade import Trade

@@ -10,7 +10,6 @@ from typing import Self
 import pytest
 import redis
 
-from engine.connect import connect_async
 from engine.feeds.live import (
     SILENCE_DOUBLINGS,
     Backoff,
@@ -23,6 +22,7 @@ from engine.feeds.live import (
 from engine.feeds.registry import live_feed
 from engine.publish import Policy, Publisher
 from engine.settings import Settings
+from engine.store.connect import connect_async
 from schemas import keys
 from schemas.errors import FeedError, FeedRefusedError, SettingsError
 from schemas.print import Event, Print

@@ -15,11 +15,11 @@ import pytest
 import redis.asyncio
 
 import tests.vendors
-from engine.connect import connect_async
 from engine.feeds.live import FeedState, Supervisor
 from engine.feeds.registry import live_feed
 from engine.publish import Policy, Publisher
 from engine.settings import Settings
+from engine.store.connect import connect_async
 from schemas import keys
 from schemas.errors import FeedRefusedError
 from schemas.print import Print

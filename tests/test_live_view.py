@@ -8,11 +8,11 @@ import pytest
 import redis
 from rich.console import Console
 
-from engine import gauges, live_view
-from engine.live_view import ViewState
 from engine.settings import Settings
 from engine.simulator.market import SimulatedMarket
-from engine.tape_follower import AT_ONCE, NEWEST, NOTABLE, TapeFollower
+from engine.terminal import gauges, live_view
+from engine.terminal.live_view import ViewState
+from engine.terminal.tape_follower import AT_ONCE, NEWEST, NOTABLE, TapeFollower
 from schemas import keys
 from tests.indexing import NOON, a_print, append, index
 

@@ -18,10 +18,10 @@ import redis
 import redis.asyncio
 from redis.exceptions import ResponseError
 
-from engine.connect import connect, connect_async
 from engine.publish import QUEUE_BYTES, Policy, Publisher
 from engine.scripts import script
 from engine.settings import Settings
+from engine.store.connect import connect, connect_async
 from schemas import keys
 from schemas.contract import parse_osi
 from schemas.print import RAW_BYTES, Event, Print, Reference, Reject

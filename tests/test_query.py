@@ -19,7 +19,7 @@ from typer.testing import CliRunner, Result
 from engine.cli import build_app
 from engine.search_index import ensure_index
 from engine.settings import Settings
-from engine.trade_table import trade_table
+from engine.terminal.trade_table import trade_table
 from schemas import keys
 from schemas.errors import FilterError, FlowtapeError
 from schemas.filter_predicate import predicate

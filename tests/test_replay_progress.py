@@ -9,8 +9,8 @@ import sys
 
 import pytest
 
-from engine import replay_progress
-from engine.replay_progress import ReplayProgress
+from engine.replay import progress as replay_progress
+from engine.replay.progress import ReplayProgress
 from engine.settings import Settings
 from tests.recordings import CAPTURES, ROOT
 

@@ -13,7 +13,6 @@ from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from engine.connect import connect
 from engine.search import (
     PAGE_ROWS,
     TIMEOUT_REPLY,
@@ -28,6 +27,7 @@ from engine.search import (
 from engine.search_index import ensure_index
 from engine.search_plan import FIRST_SPAN_MS, Plan, Position
 from engine.settings import Settings
+from engine.store.connect import connect
 from schemas import keys
 from schemas.errors import RedisSetupError, SearchError
 from schemas.filter import Filter

@@ -7,8 +7,8 @@ import asyncio
 import pytest
 import redis
 
+from engine.processes.standby import beside, standby_indexer
 from engine.settings import Settings
-from engine.standby import beside, standby_indexer
 from schemas import keys
 from schemas.errors import FlowtapeError
 from tests.indexing import a_print, append, trades

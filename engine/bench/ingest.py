@@ -26,13 +26,13 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from engine.connect import connect, connect_async, redis_server
 from engine.feeds.massive import MassiveDecoder
 from engine.indexer import Indexer
 from engine.publish import Policy, Publisher
 from engine.search_index import ensure_index
 from engine.settings import Settings
 from engine.simulator.massive_form import massive_frames
+from engine.store.connect import connect, connect_async, redis_server
 from schemas import keys
 
 TRADES = 200_000

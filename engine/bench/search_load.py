@@ -17,12 +17,12 @@ from typing import Any, Final
 import msgspec
 
 from engine.classify import ContractState, classify
-from engine.connect import connect
 from engine.indexer import Indexer
 from engine.scripts import script
 from engine.search_index import ensure_index
 from engine.settings import Settings
 from engine.simulator.market import SimulatedMarket
+from engine.store.connect import connect
 from schemas import keys
 from schemas.contract import parse_osi
 from schemas.flags import NOTABLE

@@ -11,10 +11,10 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from engine.connect import connect, redis_server
 from engine.dead import DeadEntry, Retry, count, entries, retry
-from engine.format import clock
 from engine.settings import Settings
+from engine.store.connect import connect, redis_server
+from engine.terminal.format import clock
 from schemas.errors import FlowtapeError
 
 SHOWN_BYTES = 60

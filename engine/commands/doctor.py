@@ -11,10 +11,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from engine.connect import connect, redis_server
-from engine.doctor import Finding, Verdict, judge, must_change
-from engine.doctor_facts import gather
 from engine.settings import Settings
+from engine.store.connect import connect, redis_server
+from engine.store.doctor import Finding, Verdict, judge, must_change
+from engine.store.doctor_facts import gather
 
 STYLES = {Verdict.OK: "green", Verdict.NOTE: "yellow", Verdict.CHANGE: "bold red"}
 

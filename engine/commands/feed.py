@@ -14,11 +14,11 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from engine.connect import connect, connect_async, redis_server
 from engine.feeds.live import FeedState, FeedStatus, LiveFeed, Supervisor, require_settings
 from engine.feeds.registry import feed_names, live_feed
 from engine.publish import Policy, PublishCounts, Publisher
 from engine.settings import Settings
+from engine.store.connect import connect, connect_async, redis_server
 from schemas.errors import SettingsError
 
 LOOK_S = 0.5

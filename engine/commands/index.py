@@ -11,9 +11,9 @@ from typing import Annotated
 
 import typer
 
-from engine.connect import connect, redis_server
 from engine.indexer import Indexer
 from engine.settings import Settings
+from engine.store.connect import connect, redis_server
 from schemas.errors import FlowtapeError
 
 

@@ -9,11 +9,11 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from engine.connect import connect, redis_server
 from engine.explain import commands, quoted
 from engine.search import PAGE_ROWS, Page, Search
 from engine.settings import Settings
-from engine.trade_table import trade_table
+from engine.store.connect import connect, redis_server
+from engine.terminal.trade_table import trade_table
 from schemas.filter import Filter
 from schemas.filter_text import filter_text, parse_filter
 

@@ -12,17 +12,17 @@ from typing import Annotated
 
 import typer
 
-from engine.connect import connect, connect_async, redis_server
-from engine.event_order import EventOrder
 from engine.feeds.file_format import FileFormat
 from engine.feeds.recognise import recognise
 from engine.feeds.registry import file_format
+from engine.processes.standby import beside, standby_indexer
 from engine.publish import Policy, Publisher
-from engine.replay import Pass, Rebase, first_print, read_rows
-from engine.replay_account import Account, acknowledged, outcomes
-from engine.replay_progress import ReplayProgress
+from engine.replay.account import Account, acknowledged, outcomes
+from engine.replay.event_order import EventOrder
+from engine.replay.player import Pass, Rebase, first_print, read_rows
+from engine.replay.progress import ReplayProgress
 from engine.settings import Settings
-from engine.standby import beside, standby_indexer
+from engine.store.connect import connect, connect_async, redis_server
 from schemas.errors import FileFormatError, FlowtapeError, SettingsError
 
 FASTEST = "max"

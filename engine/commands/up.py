@@ -23,14 +23,14 @@ from redis.retry import Retry
 from rich.console import Console
 from rich.live import Live
 
-from engine import gauges, live_view
-from engine.children import Child, Children, Note
-from engine.connect import connect, redis_server
-from engine.embedded import default_data
 from engine.feeds.live import FeedState, LiveFeed, require_settings
 from engine.feeds.registry import live_feed
+from engine.processes.children import Child, Children, Note
 from engine.settings import Settings
-from engine.tape_follower import TapeFollower
+from engine.store.connect import connect, redis_server
+from engine.store.embedded import default_data
+from engine.terminal import gauges, live_view
+from engine.terminal.tape_follower import TapeFollower
 from schemas.errors import FlowtapeError, RedisSetupError, SettingsError
 
 FRAME_S = 0.25

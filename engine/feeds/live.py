@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol, Self, runtime_checkable
 
-from engine.ending import end
 from engine.feeds.decoder import Decoder, reject
+from engine.processes.ending import end
 from engine.publish import Publisher
 from engine.settings import Settings
 from schemas.errors import FeedError, FeedRefusedError, SettingsError

@@ -14,10 +14,10 @@ from redis.backoff import ExponentialWithJitterBackoff
 from redis.exceptions import AuthenticationError, BusyLoadingError, RedisError, ResponseError
 from redis.retry import Retry
 
-from engine.embedded import EmbeddedRedis, default_data, temporary_server
-from engine.progress import ByteProgress
-from engine.redis_stack import OWN_REDIS, default_cache, stack_folder
 from engine.settings import Settings
+from engine.store.embedded import EmbeddedRedis, default_data, temporary_server
+from engine.store.redis_stack import OWN_REDIS, default_cache, stack_folder
+from engine.terminal.progress import ByteProgress
 from schemas.errors import RedisSetupError, SettingsError
 
 CONNECT_SECONDS = 5.0

@@ -1,4 +1,4 @@
-"""Runs a `flowtape` command that ends with the process that started it: `python -m engine.leash FD COMMAND ...`.
+"""Runs a `flowtape` command that ends with its starter: `python -m engine.processes.leash FD COMMAND ...`.
 
 FD is the reading end of a pipe whose writing end only the starter holds. When the starter is gone, however it went,
 the pipe ends: the command is told to stop, and is killed where it does not.

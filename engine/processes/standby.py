@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
-from engine.children import Child, Children
+from engine.processes.children import Child, Children
 from engine.settings import Settings
 from schemas.errors import FlowtapeError
 

@@ -26,7 +26,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import BusyLoadingError, RedisError
 from redis.retry import Retry
 
-from engine.redis_stack import OWN_REDIS, locked
+from engine.store.redis_stack import OWN_REDIS, locked
 from schemas.errors import RedisSetupError
 
 SOCKET_PATH_BYTES = 100

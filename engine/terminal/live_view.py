@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from rich.console import Group
 from rich.text import Text
 
-from engine import format as write
-from engine.gauges import Rates, Reading
+from engine.terminal import format as write
+from engine.terminal.gauges import Rates, Reading
 from schemas.flags import Flag
 from schemas.trade import Side, Trade
 

@@ -1,7 +1,7 @@
 """The processes that `flowtape up` runs: started, started again where they die, and stopped in order.
 
 Each is a session of its own, so that Ctrl-C in the terminal reaches only `up`, which then stops them one after the
-other; and each is on a leash (engine/leash.py), so that none outlives `up`, however that ends.
+other; and each is on a leash (engine/processes/leash.py), so that none outlives `up`, however that ends.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class Child:
         reading, writing = os.pipe()
         try:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "engine.leash", str(reading), *self._command],
+                [sys.executable, "-m", "engine.processes.leash", str(reading), *self._command],
                 env=self._environment,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,

@@ -10,7 +10,7 @@ from typing import Any
 
 import redis.asyncio
 
-from engine.replay import Rows
+from engine.replay.player import Rows
 from engine.settings import Settings
 from schemas import keys
 from schemas.errors import FlowtapeError

@@ -8,9 +8,9 @@ from typing import Any
 import redis
 from redis.exceptions import ResponseError
 
-from engine.doctor import Facts, Partition
 from engine.search_index import indexed_fields, wanted_fields
 from engine.settings import Settings
+from engine.store.doctor import Facts, Partition
 from schemas import keys
 
 PINGS = 200

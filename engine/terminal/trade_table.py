@@ -9,7 +9,7 @@ from rich.cells import cell_len
 from rich.table import Table
 from rich.text import Text
 
-from engine import format as write
+from engine.terminal import format as write
 from schemas.flags import Flag
 from schemas.trade import Sentiment, Side, Trade
 

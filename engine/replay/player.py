@@ -1,7 +1,7 @@
 """Replays a recorded file: reads it whole, then publishes it in the order of exchange time, at a pace.
 
 Reading counts what every row becomes. What then happens to the prints is the indexer's business, and
-`engine.replay_account` adds it up.
+`engine.replay.account` adds it up.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from pathlib import Path
 
 import msgspec
 
-from engine.event_order import EventOrder, Ordered
 from engine.feeds.file_format import FileFormat, Skipped
 from engine.publish import Publisher
+from engine.replay.event_order import EventOrder, Ordered
 from engine.settings import Settings
 from schemas.calendar import as_date, new_york_date
 from schemas.errors import FileFormatError

@@ -1,0 +1,1 @@
+"""Child processes and tasks: started, watched, and ended with whoever started them."""

@@ -1,0 +1,1 @@
+"""Recorded files: put in the order of time, played at a pace, and accounted for row by row."""
