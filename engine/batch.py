@@ -16,7 +16,10 @@ from schemas.print import Print, Reference
 from schemas.trade import Trade
 
 CONTRACT_TTL_MS = 36 * 3_600_000
-"""A contract's hash outlives its last print by this."""
+"""A contract's hash outlives its last print by this, or by up to RENEW_MS less."""
+
+RENEW_MS = 30 * 60_000
+"""How old a contract's time to live may be before it is set again: doing so for every print costs Redis 1 us each."""
 
 _to_json = msgspec.json.Encoder().encode
 _to_msgpack = msgspec.msgpack.Encoder().encode
@@ -40,14 +43,22 @@ class Batch:
         self.contracts: dict[str, ContractState] = {}
         self.before: dict[str, ContractState] = {}
         """State of each contract before this batch touched it."""
+        self.renewed: set[str] = set()
+        """Contracts whose time to live begins anew."""
         self.counts: Counter[str] = Counter()
         self.seq_before = 0
         self.seq_after = 0
 
-    def set_state(self, symbol: str, before: ContractState, after: ContractState) -> None:
-        """Note a contract's new state, and the one to return to."""
+    def set_state(
+        self, symbol: str, before: ContractState, after: ContractState, now_ms: int
+    ) -> ContractState:
+        """Note a contract's new state, and the one to return to; the state as it is to be kept in memory."""
         self.before.setdefault(symbol, before)
+        if now_ms - after.renewed >= RENEW_MS:
+            self.renewed.add(symbol)
+            after = after._replace(renewed=now_ms)
         self.contracts[symbol] = after
+        return after
 
     def rewrite(self, trade: Trade, feed: str) -> None:
         """Note an earlier trade as it is now; one of this same batch is simply written so."""
@@ -85,7 +96,6 @@ class Batch:
             self.seq_after,
             max((trade.ts for trade in new), default=0),
             settings.tape_length,
-            CONTRACT_TTL_MS,
             len(new),
             len(changed),
             len(self.contracts),
@@ -96,9 +106,10 @@ class Batch:
         for trade in (*new, *changed):
             ttl = ordinary if NOTABLE.isdisjoint(trade.flags) else notable
             arguments += (_to_json(trade), _to_msgpack(trade), ttl)
-        for state in self.contracts.values():
+        for symbol, state in self.contracts.items():
             interest = "" if state.open_interest is None else state.open_interest
             arguments += (state.date, state.volume, interest)
+            arguments.append(CONTRACT_TTL_MS if symbol in self.renewed else 0)
         arguments += [entry.id for entry in self.entries]
         for field, increment in self.counts.items():
             arguments += (field, increment)

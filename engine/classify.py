@@ -52,6 +52,8 @@ class ContractState(NamedTuple):
     open_interest: int | None = None
     recent: tuple[Trade, ...] = ()
     """Sided trades of no spread within the sweep window of the newest, oldest first; at most RECENT_LIMIT."""
+    renewed: int = 0
+    """When the time to live of its hash was last set, unix ms; classification passes it on."""
 
 
 class Outcome(NamedTuple):
@@ -208,7 +210,7 @@ def classify(print_: Print, contract: Contract, state: ContractState, rules: Rul
     trade.flags = _flags(trade, from_condition, counts, sweep, repeat, print_.synthetic, limits)
     if compares:
         recent = (*recent, trade)[-RECENT_LIMIT:]
-    after = state if volume is None else ContractState(date, volume, open_interest, recent)
+    after = state if volume is None else ContractState(date, volume, open_interest, recent, state.renewed)
     return Outcome(trade, changed, after, cancel)
 
 

@@ -34,7 +34,7 @@ from schemas.trade import Trade
 
 log = logging.getLogger("flowtape.indexer")
 
-IN_FLIGHT = 1
+IN_FLIGHT = 3
 """Batches that Redis may still be writing while the next one is classified."""
 
 TRIM_EVERY = 20_000
@@ -183,13 +183,14 @@ class Tenure:
     def _make(self, entries: Sequence[Entry]) -> Batch:
         """Classify entries into a batch; what cannot be processed goes to the dead stream."""
         batch = Batch()
+        now_ms = time.time_ns() // 1_000_000
         for entry in entries:
             event = entry.event
             try:
                 if isinstance(event, Print):
-                    self._add_print(batch, event)
+                    self._add_print(batch, event, now_ms)
                 else:
-                    self._add_reference(batch, event)
+                    self._add_reference(batch, event, now_ms)
             except redis.RedisError:
                 raise
             except Exception as error:
@@ -205,7 +206,7 @@ class Tenure:
                 batch.entries.append(entry)
         return batch
 
-    def _add_print(self, batch: Batch, print_: Print) -> None:
+    def _add_print(self, batch: Batch, print_: Print, now_ms: int) -> None:
         if print_.id in batch.new:
             batch.counts[f"{print_.feed}:duplicates"] += 1
             return
@@ -223,18 +224,16 @@ class Tenure:
         for earlier in (*changed, *([withdrawn] if withdrawn else ())):
             batch.rewrite(earlier, print_.feed)
         batch.new[trade.id] = trade
-        batch.set_state(contract.symbol, before, state)
-        self._states[contract.symbol] = state
+        self._states[contract.symbol] = batch.set_state(contract.symbol, before, state, now_ms)
 
-    def _add_reference(self, batch: Batch, reference: Reference) -> None:
+    def _add_reference(self, batch: Batch, reference: Reference, now_ms: int) -> None:
         symbol = parse_osi(reference.symbol).symbol
         before = self._state_of(symbol)
         batch.counts[f"{reference.feed}:references"] += 1
         if reference.date < before.date:
             return
         after = before._replace(date=before.date or reference.date, open_interest=reference.open_interest)
-        batch.set_state(symbol, before, after)
-        self._states[symbol] = after
+        self._states[symbol] = batch.set_state(symbol, before, after, now_ms)
 
     def _state_of(self, symbol: str) -> ContractState:
         try:

@@ -9,10 +9,10 @@
 -- ARGV  1 name of the caller       2 time to live of its ownership, ms
 --       3 consumer group           4 seq before this batch, as the caller knows it
 --       5 seq after this batch     6 newest exchange time of this batch, unix ms
---       7 length of the tape       8 time to live of a contract, ms
---       9-13 how many: new trades, changed trades, contracts, acknowledged prints, counts
+--       7 length of the tape
+--       8-12 how many: new trades, changed trades, contracts, acknowledged prints, counts
 --       then for each new and each changed trade: document (JSON), announcement (MessagePack), time to live, ms
---       then for each contract: date (yyyymmdd), volume, open interest (empty if unknown)
+--       then for each contract: date (yyyymmdd), volume, open interest (empty if unknown), time to live, ms (0: as it is)
 --       then the ids of the prints to acknowledge
 --       then for each count: field, increment
 -- Returns how many of the changed trades were still there to be rewritten.
@@ -22,10 +22,10 @@
 local prints, tape, owner, clock, counts = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local name, owner_ttl, group = ARGV[1], ARGV[2], ARGV[3]
 local seq_before, seq_after, ts = ARGV[4], ARGV[5], ARGV[6]
-local tape_length, contract_ttl = ARGV[7], ARGV[8]
-local new_count, changed_count, contract_count = tonumber(ARGV[9]), tonumber(ARGV[10]), tonumber(ARGV[11])
-local ack_count, count_count = tonumber(ARGV[12]), tonumber(ARGV[13])
-local FIXED_KEYS, FIXED_ARGS = 5, 13
+local tape_length = ARGV[7]
+local new_count, changed_count, contract_count = tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10])
+local ack_count, count_count = tonumber(ARGV[11]), tonumber(ARGV[12])
+local FIXED_KEYS, FIXED_ARGS = 5, 12
 
 local holder = redis.call('GET', owner)
 if holder ~= name then
@@ -86,8 +86,10 @@ for i = 1, contract_count do
   else
     redis.call('HSET', key, 'date', ARGV[arg + 1], 'volume', ARGV[arg + 2], 'open_interest', interest)
   end
-  redis.call('PEXPIRE', key, contract_ttl)
-  arg = arg + 3
+  if ARGV[arg + 4] ~= '0' then
+    redis.call('PEXPIRE', key, ARGV[arg + 4])
+  end
+  arg = arg + 4
 end
 
 if ack_count > 0 then

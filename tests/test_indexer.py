@@ -224,6 +224,20 @@ def test_a_contract_whose_state_is_damaged_does_not_stop_the_others(
     assert counts(client)["test:dead"] == 1
 
 
+def test_a_contract_outlives_its_last_print_by_a_day_and_a_half(
+    client: redis.Redis, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append(client, [a_print(1)])
+    index(client, settings)
+    day_and_a_half = 36 * 3_600_000
+    assert day_and_a_half - 60_000 < client.pttl(keys.contract(0, SPY)) <= day_and_a_half
+    client.pexpire(keys.contract(0, SPY), 1_000_000)
+    monkeypatch.setattr("engine.batch.RENEW_MS", 0)
+    append(client, [a_print(2), a_print(3)])
+    index(client, settings)
+    assert client.pttl(keys.contract(0, SPY)) > day_and_a_half - 60_000
+
+
 def test_only_one_indexer_owns_a_partition(client: redis.Redis, settings: Settings) -> None:
     client.set(keys.owner(0), "another", px=60_000)
     append(client, [a_print(1)])
@@ -249,7 +263,7 @@ def test_a_batch_of_one_who_lost_the_partition_is_not_written(
                 keys.counts(0),
                 keys.trade(0, "t_1"),
             ],
-            ["one", 3000, keys.INDEXER_GROUP, 0, 1, NOON, 1000, 1000, 1, 0, 0, 0, 0, "{}", b"", 1000],
+            ["one", 3000, keys.INDEXER_GROUP, 0, 1, NOON, 1000, 1, 0, 0, 0, 0, "{}", b"", 1000],
         )
     assert client.exists(keys.trade(0, "t_1"), keys.tape(0), keys.clock(0)) == 0
 

@@ -16,6 +16,7 @@ from rich.text import Text
 
 from engine.feeds.live import FeedState, FeedStatus, LiveFeed, Supervisor, require_settings
 from engine.feeds.registry import feed_names, live_feed
+from engine.processes.collector import collect_seldom
 from engine.publish import Policy, PublishCounts, Publisher
 from engine.settings import Settings
 from engine.store.connect import connect, connect_async, redis_server
@@ -65,6 +66,7 @@ def feed(
     require_settings(chosen, settings)
     with redis_server(settings) as running:
         connect(running).close()
+        collect_seldom()
         asyncio.run(_run(chosen, running, Console()))
 
 

@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from engine.indexer import Indexer
+from engine.processes.collector import collect_seldom
 from engine.settings import Settings
 from engine.store.connect import connect, redis_server
 from schemas.errors import FlowtapeError
@@ -59,6 +60,7 @@ def index(
                 failures.append(error)
                 stop.set()
 
+        collect_seldom()
         threads = [threading.Thread(target=work, args=(p,), name=f"indexer-{p}") for p in chosen]
         for thread in threads:
             thread.start()
