@@ -148,6 +148,10 @@ class Plan:
         self._few = False
         self._counted = False
         self._narrowed = False
+        self._little = 0
+        """Length of the longest window below `_top` that was counted and held little, ms."""
+        self._too_low: int | None = None
+        """Where a window began that held too many."""
         self._check: int | None = None
         self._done = False
         if self._tie is not None:
@@ -217,31 +221,51 @@ class Plan:
         length = self._top - (0 if low is None else low) + 1
         known = self._hits + total
         if total > SORT_LIMIT and length > 1:
-            self._span = max(1, length // GROWTH)
             self._narrowed = True
+            self._too_low = 0 if low is None else low
+            self._span = max(1, length // GROWTH)
+            if self._span <= self._little:
+                self._span = self._halfway()
         elif not total:
             self._cover(low)
             self._count_up(None)
         elif known >= HINT and low is not None:
             missing = self._limit - len(self.documents)
             wanted = int(MARGIN * missing * (self._covered + length) / known) + 1
-            most = 2 if self._narrowed else GROWTH if known < EVIDENCE else MOST_GROWTH
+            # Below a gap the trades lie denser than counted: then no more than the counted window is sorted.
+            most = 1 if self._narrowed else GROWTH if known < EVIDENCE else MOST_GROWTH
             self._span = min(wanted, most * length)
             self._counted = known >= EVIDENCE or (self._span <= SHORT_MS and not self._narrowed)
             if not self._counted:
-                self._span = max(self._span, 2 * length)
-                self._count_up(low)
+                self._lengthen(length, max(self._span, 2 * length), low)
         elif low is None:
             self._counted = True
         else:
-            self._span = length * (2 if self._narrowed else GROWTH)
-            self._count_up(low)
+            self._lengthen(length, length * (2 if self._narrowed else GROWTH), low)
+
+    def _lengthen(self, length: int, wanted: int, low: int) -> None:
+        """Count a longer window next, after one with little in it; halfway to one that is known to hold too many."""
+        self._little = length
+        self._span = wanted
+        if self._too_low is not None and wanted > self._top - self._too_low:
+            self._span = self._halfway()
+        self._count_up(low)
+
+    def _halfway(self) -> int:
+        """A length between one that holds little and one that holds too many; the latter where none is between."""
+        assert self._too_low is not None
+        too_long = self._top - self._too_low + 1
+        if too_long - self._little <= 1:
+            # One millisecond holds too many: no window is better.
+            self._counted = True
+            return too_long
+        return (self._little + too_long) // 2
 
     def _count_up(self, low: int | None) -> None:
         """Note a window with little in it: after some, ask for all there is, or whether there is more below it."""
         self._counts += 1
         self._ask_all = self._counts == ALL_AFTER and not self._bounded
-        if low is not None and self._counts >= CHECK_AFTER:
+        if low is not None and self._counts >= CHECK_AFTER and self._too_low is None:
             self._check = low - 1
 
     def _take_all(self, step: Step, rows: Sequence[Found]) -> None:
@@ -281,6 +305,7 @@ class Plan:
         self._covered += max(0, self._top - last)
         self._top = self._high = last - 1
         self._tie, self._tie_seq = last, None
+        self._little, self._too_low = 0, None
 
     def _take_ties(self, total: int, rows: Sequence[Found]) -> None:
         self.documents += [row.document for row in rows if row.document is not None]
@@ -302,14 +327,19 @@ class Plan:
             return
         self._covered += max(0, self._top - low + 1)
         self._top = self._high = low - 1
+        self._little = 0
+        if self._hits or (self._too_low is not None and self._too_low >= low):
+            self._too_low = None
         missing = self._limit - len(self.documents)
         # Where a longer window held too many, they are just below.
         most = 2 * self._last_span() if self._narrowed else MOST_GROWTH * self._covered
         if self._hits:
             wanted = int(MARGIN * missing * self._covered / self._hits) + 1
             self._span = min(most, max(wanted, self._covered // 4, 1))
-        elif not self._narrowed:
-            self._span = GROWTH * self._covered
+        elif self._too_low is not None:
+            self._span = max(1, (self._top - self._too_low + 1) // 2)
+        else:
+            self._span = (1 if self._narrowed else GROWTH) * self._covered
         self._check = self._high if self._windows >= CHECK_AFTER else None
 
     def _last_span(self) -> int:

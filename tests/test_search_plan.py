@@ -11,6 +11,9 @@ from engine import search_plan
 from engine.search_plan import FEW, SORT_LIMIT, STEPS, Ask, Found, Plan, Step
 from schemas.errors import SearchError
 
+MANY = 400
+"""Steps that no page takes over a tape of sixty trades, however far apart: ten is usual."""
+
 
 class Tape(msgspec.Struct):
     """Trades as (ts, seq, expired), and how Redis would answer a step over them; `matching` says which pass."""
@@ -71,9 +74,10 @@ def tapes(draw: st.DrawFn) -> Tape:
     st.sampled_from((None, 1, 250, 10**9)),
     st.integers(-5, 10**6),
     st.sampled_from((0, 3, FEW)),
+    st.sampled_from((2, 5, SORT_LIMIT)),
 )
 def test_a_page_is_the_newest_rows_that_have_not_expired(
-    tape: Tape, limit: int, span: int | None, off: int, few: int
+    tape: Tape, limit: int, span: int | None, off: int, few: int, sort_limit: int
 ) -> None:
     newest = max((ts for ts, _, _ in tape.trades), default=0)
     # The clock may be behind what is indexed, or ahead of what is left.
@@ -82,7 +86,9 @@ def test_a_page_is_the_newest_rows_that_have_not_expired(
     with pytest.MonkeyPatch.context() as patch:
         # Else no tape that is small enough for a test would be searched by windows to its end.
         patch.setattr(search_plan, "FEW", few)
+        patch.setattr(search_plan, "SORT_LIMIT", sort_limit)
         assert run(plan, tape)[:limit] == wanted[:limit]
+    assert plan.steps <= MANY
 
 
 @given(tapes(), st.integers(1, 20), st.sampled_from((None, 1, 250)), st.data())
@@ -102,6 +108,17 @@ def test_nothing_newer_than_asked_for_is_found(tape: Tape, back: int) -> None:
     plan = Plan(10, newest, newest - back, span_ms=250)
     left = ((ts, seq) for ts, seq, expired in tape.trades if not expired and ts <= newest - back)
     assert run(plan, tape)[:10] == sorted(left, reverse=True)[:10]
+
+
+@pytest.mark.parametrize("years", [1, 10, 50])
+def test_a_few_trades_years_after_many_are_paged_in_few_steps(years: int) -> None:
+    day = [(1_000 * n, n + 1, False) for n in range(3_000)]
+    late = 3_000_000 + years * 31_557_600_000
+    tape = Tape([*day, (late, 3_001, False), (late + 700, 3_002, False)])
+    plan = Plan(5, late + 700, span_ms=250)
+    assert [seq for _, seq in run(plan, tape)[:5]] == [3_002, 3_001, 3_000, 2_999, 2_998]
+    assert plan.steps < 120
+    assert tape.sorted_rows <= SORT_LIMIT
 
 
 def test_many_trades_of_one_millisecond_are_paged_by_seq() -> None:
