@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -54,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     completing = "_FLOWTAPE_COMPLETE" in os.environ
     verb = None if completing else next((word for word in words if not word.startswith("-")), "")
     try:
-        build_app(verb)(words, prog_name="flowtape")
+        build_app(verb)(_with_exclusions(words, verb), prog_name="flowtape")
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
     except Exception as error:
@@ -64,6 +65,16 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         print(f"flowtape: {known}", file=sys.stderr)
         sys.exit(known.exit_status)
     sys.exit(0)
+
+
+def _with_exclusions(words: list[str], verb: str | None) -> list[str]:
+    """Words of `query` that leave something out, as `-TSLA`, behind `--`: they are no options."""
+    if verb != "query" or "--" in words:
+        return words
+    left_out = [word for word in words if re.match(r"-[^-]", word) and word != "-h"]
+    if not left_out:
+        return words
+    return [word for word in words if word not in left_out] + ["--", *left_out]
 
 
 def explained(error: BaseException) -> FlowtapeError | None:

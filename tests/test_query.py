@@ -16,7 +16,7 @@ import redis
 from rich.console import Console
 from typer.testing import CliRunner, Result
 
-from engine.cli import build_app
+from engine.cli import build_app, main
 from engine.search_index import ensure_index
 from engine.settings import Settings
 from engine.terminal.trade_table import trade_table
@@ -83,6 +83,22 @@ def test_json_is_one_document_a_line_newest_first(client: redis.Redis, settings:
     test = predicate(parse_filter("SPY calls"))
     expected = [row for row in reversed(tape()) if test(row)][:7]
     assert [json.loads(line) for line in lines] == [json.loads(msgspec.json.encode(row)) for row in expected]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["-TSLA puts", "--limit", "5"], ["--limit", "5", "-TSLA", "puts"], ["puts", "-TSLA", "--limit=5"]],
+)
+def test_what_is_left_out_may_come_first_and_is_no_option(
+    client: redis.Redis, settings: Settings, words: list[str], capfd: pytest.CaptureFixture[str]
+) -> None:
+    write(client, tape())
+    with pytest.raises(SystemExit) as ended:
+        main(["query", "--json", "--redis-url", str(settings.redis_url), *words])
+    assert ended.value.code == 0
+    test = predicate(parse_filter("-TSLA puts"))
+    expected = [row.id for row in reversed(tape()) if test(row)][:5]
+    assert [json.loads(line)["id"] for line in capfd.readouterr().out.splitlines()] == expected
 
 
 def test_pages_go_on_with_the_cursor_that_is_named(client: redis.Redis, settings: Settings) -> None:
