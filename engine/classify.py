@@ -326,7 +326,8 @@ def _repeated(ts: int, peers: Sequence[Trade], limits: Thresholds) -> list[Trade
 _ORDER = {flag: place for place, flag in enumerate(Flag)}
 
 
-def _with_flags(trade: Trade, more: Sequence[Flag]) -> Trade:
+def with_flags(trade: Trade, more: Sequence[Flag]) -> Trade:
+    """A copy of a trade with more flags, in their order."""
     changed = copy(trade)
     changed.flags = tuple(sorted({*trade.flags, *more}, key=lambda flag: _ORDER[Flag(flag)]))
     return changed
@@ -341,7 +342,7 @@ def _mark(trade: Trade, marks: Sequence[Flag], limits: Thresholds) -> Trade:
         and interest is not None
         and volume > interest
     )
-    return _with_flags(trade, [*marks, Flag.GOLDEN] if golden else marks)
+    return with_flags(trade, [*marks, Flag.GOLDEN] if golden else marks)
 
 
 def recent_of(trades: Sequence[Trade], rules: Rules) -> dict[str, tuple[Trade, ...]]:
@@ -366,38 +367,3 @@ def recent_of(trades: Sequence[Trade], rules: Rules) -> dict[str, tuple[Trade, .
         inside = [t for t in reversed(newest_first) if t.ts >= oldest and new_york_date(t.ts) == day]
         recent[symbol] = tuple(inside[-RECENT_LIMIT:])
     return recent
-
-
-def withdrawn_by(cancel: Trade, candidates: Sequence[Trade]) -> Trade | None:
-    """The trade that a cancel takes back: the newest of its contract, day, size and price, not after it.
-
-    `candidates` are trades of the contract in any order. A trade on the cancel's own exchange goes before one
-    whose exchange is not known.
-    """
-    day, price = new_york_date(cancel.ts), round(cancel.price * BILLION)
-    fits = [
-        t
-        for t in candidates
-        if t.symbol == cancel.symbol
-        and t.size == cancel.size
-        and round(t.price * BILLION) == price
-        and t.ts <= cancel.ts
-        and new_york_date(t.ts) == day
-        and Flag.CANCELLED not in t.flags
-        and (t.exchange == cancel.exchange or not t.exchange or not cancel.exchange)
-    ]
-    return max(fits, key=lambda t: (t.exchange == cancel.exchange, t.ts, t.seq), default=None)
-
-
-def withdraw(trade: Trade, state: ContractState) -> tuple[Trade, ContractState]:
-    """A trade after its cancel, and the contract's state with the size taken back out of the day volume.
-
-    The other flags stay, so that whoever was shown the trade is shown that it is withdrawn.
-    """
-    after = _with_flags(trade, [Flag.CANCELLED])
-    after.side, after.sentiment = Side.NONE.value, _NEUTRAL
-    volume = state.volume
-    if new_york_date(trade.ts) == state.date and COMPRESSION not in trade.conditions:
-        volume = max(0, volume - trade.size)
-    recent = tuple(t for t in state.recent if t.id != trade.id)
-    return after, state._replace(volume=volume, recent=recent)

@@ -18,7 +18,8 @@ import redis
 from redis.exceptions import ResponseError
 
 from engine.batch import Batch, Entry
-from engine.classify import ContractState, classify, recent_of, withdraw, withdrawn_by
+from engine.cancel import withdraw, withdrawn_by
+from engine.classify import ContractState, classify, recent_of
 from engine.contract_states import ContractStates
 from engine.pipe import Pipe
 from engine.print_reader import PrintReader, Read

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.cancel import withdraw, withdrawn_by
 from engine.classify import (
     RECENT_LIMIT,
     ContractState,
@@ -19,8 +20,6 @@ from engine.classify import (
     premium_of,
     recent_of,
     side_of,
-    withdraw,
-    withdrawn_by,
 )
 from schemas.contract import parse_osi
 from schemas.errors import DecodeError
