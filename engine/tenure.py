@@ -24,6 +24,7 @@ from engine.contract_states import ContractStates
 from engine.pipe import Pipe
 from engine.print_reader import PrintReader, Read
 from engine.scripts import script, translate
+from engine.search import read_reply
 from engine.settings import Settings
 from schemas import keys
 from schemas.conditions import FLAG_LETTERS
@@ -252,7 +253,8 @@ class Tenure:
             "PARAMS", 6, "symbol", cancel.symbol, "size", cancel.size, "price", repr(cancel.price),
             "SORTBY", "seq", "DESC", "LIMIT", 0, CANDIDATES, "RETURN", 1, "$", "DIALECT", 2,
         )  # fmt: skip
-        found = {trade.id: trade for trade in _documents(search)}
+        _, rows = read_reply(search, self._settings.query_timeout_ms)
+        found = {t.id: t for t in (_read_document(row.document) for row in rows if row.document)}
         found |= batch.changed
         found |= batch.new
         return withdrawn_by(cancel, list(found.values()))
@@ -349,9 +351,3 @@ class Tenure:
 
 def _is_cancel(event: Print | Reference) -> bool:
     return isinstance(event, Print) and not FLAG_LETTERS[Flag.CANCELLED].isdisjoint(event.conditions)
-
-
-def _documents(reply: Any) -> list[Trade]:
-    """The documents of an FT.SEARCH with `RETURN 1 $`; expired ones are left out."""
-    found = [result.get(b"extra_attributes") or {} for result in reply[b"results"]]
-    return [_read_document(fields[b"$"]) for fields in found if b"$" in fields]

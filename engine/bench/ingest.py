@@ -272,7 +272,9 @@ def _print(figures: dict[str, Any]) -> None:
     )
     table.add_row("Python CPU a trade, feed", f"{figures['feed_us']:.1f} us", "")
     table.add_row("Python CPU a trade, indexer", f"{figures['indexer_us']:.1f} us", "")
-    table.add_row("bytes a trade, index and contracts", f"{figures['bytes_index']:,.0f}", "")
+    table.add_row(
+        f"bytes a trade, index and contracts (goal {BYTES_GOAL:,})", f"{figures['bytes_index']:,.0f}", ""
+    )
     table.add_row("bytes an announcement on the tape (bounded)", f"{figures['bytes_tape']:,.0f}", "")
     console = Console()
     console.print(table)

@@ -7,7 +7,6 @@ the trades of its connection that say exactly the same.
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections import Counter, OrderedDict
 from datetime import UTC, datetime
@@ -197,7 +196,6 @@ class AlpacaSession:
             self._subscription["quotes"] = symbols
         limit = QUOTED_CONTRACTS if urlsplit(self._url).path.endswith("/opra") else QUOTED_WITHOUT_PLAN
         self._watch = QuoteWatch(max(0, limit - len(symbols)) if asked.all_trades else 0)
-        self._following: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
         assert self._key is not None, "the supervisor checked"
@@ -210,17 +208,14 @@ class AlpacaSession:
             await self._expect("success", "authenticated")
             await self._send({"action": "subscribe", **self._subscription})
             await self._expect("subscription")
-            self._watch.connected()
-            self._following = asyncio.create_task(self._watch.follow(self._quotes))
+            self._watch.begin(self._quotes)
         except BaseException:
             await self._line.close()
             raise
         return self
 
     async def __aexit__(self, *exc: object) -> None:
-        if self._following is not None:
-            self._following.cancel()
-            self._following = None
+        self._watch.end()
         await self._line.close()
 
     def saw(self, prints: list[Print]) -> list[str]:

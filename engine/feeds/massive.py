@@ -6,7 +6,6 @@ ms, money is dollars. A trade's sequence number `q` is unique within its contrac
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from typing import Annotated, Any, Self
 
@@ -246,7 +245,6 @@ class MassiveSession:
         self._channels += ["T.*"] if asked.all_trades else [f"T.{name}" for name in names]
         # Contracts that are named have their quotes for good.
         self._watch = QuoteWatch(QUOTED_CONTRACTS - len(names) if asked.all_trades else 0)
-        self._following: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
         assert self._key is not None, "the supervisor checked"
@@ -257,17 +255,14 @@ class MassiveSession:
             await self._expect("auth_success")
             await self._send("subscribe", ",".join(self._channels))
             await self._expect("success")
-            self._watch.connected()
-            self._following = asyncio.create_task(self._watch.follow(self._quotes))
+            self._watch.begin(self._quotes)
         except BaseException:
             await self._line.close()
             raise
         return self
 
     async def __aexit__(self, *exc: object) -> None:
-        if self._following is not None:
-            self._following.cancel()
-            self._following = None
+        self._watch.end()
         await self._line.close()
 
     def saw(self, prints: list[Print]) -> list[str]:

@@ -35,6 +35,18 @@ class QuoteWatch:
         self._asked: set[str] = set()
         self._leaving: list[str] = []
         self._left: list[str] = []
+        self._following: asyncio.Task[None] | None = None
+
+    def begin(self, send: Send) -> None:
+        """Follow the trades of a connection that was just made, in a task, until `end`."""
+        self.connected()
+        self._following = asyncio.create_task(self.follow(send))
+
+    def end(self) -> None:
+        """The connection is given up."""
+        if self._following is not None:
+            self._following.cancel()
+            self._following = None
 
     def saw(self, symbols: Iterable[str]) -> list[str]:
         """These contracts traded. Returns those whose quotes have stopped, so that the last one is forgotten."""
