@@ -40,6 +40,8 @@ class Batch:
         self.entries: list[Entry] = []
         self.new: dict[str, Trade] = {}
         self.changed: dict[str, Trade] = {}
+        self.was: dict[str, Trade] = {}
+        """Each changed trade as it was announced before."""
         self.contracts: dict[str, ContractState] = {}
         self.before: dict[str, ContractState] = {}
         """State of each contract before this batch touched it."""
@@ -60,13 +62,14 @@ class Batch:
         self.contracts[symbol] = after
         return after
 
-    def rewrite(self, trade: Trade, feed: str) -> None:
-        """Note an earlier trade as it is now; one of this same batch is simply written so."""
+    def rewrite(self, trade: Trade, was: Trade, feed: str) -> None:
+        """Note an earlier trade as it is now and was before; one of this same batch is simply written so."""
         if trade.id in self.new:
             self.new[trade.id] = trade
             return
         if trade.id not in self.changed:
             self.counts[f"{feed}:rewritten"] += 1
+            self.was[trade.id] = was
         self.changed[trade.id] = trade
 
     def seal(self, seq: int) -> int:
@@ -82,7 +85,7 @@ class Batch:
     def command(self, partition: int, owner: str, settings: Settings) -> tuple[Argument, ...]:
         """The EVALSHA that writes this batch."""
         p = partition
-        new, changed = list(self.new.values()), list(self.changed.values())
+        new, changed_ids, changed = list(self.new.values()), list(self.changed), list(self.changed.values())
         names = [keys.prints(p), keys.tape(p), keys.owner(p), keys.clock(p), keys.counts(p)]
         prefix = keys.trade_prefix(p)
         names += [prefix + trade.id for trade in new]
@@ -106,6 +109,9 @@ class Batch:
         for trade in (*new, *changed):
             ttl = ordinary if NOTABLE.isdisjoint(trade.flags) else notable
             arguments += (_to_json(trade), _to_msgpack(trade), ttl)
+        for trade_id in changed_ids:
+            was = self.was[trade_id]
+            arguments.append(_to_msgpack((was.side, was.sentiment, was.flags)))
         for symbol, state in self.contracts.items():
             interest = "" if state.open_interest is None else state.open_interest
             arguments += (state.date, state.volume, interest)

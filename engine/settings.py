@@ -22,9 +22,13 @@ from pydantic_settings import (
 
 from schemas.errors import SettingsError
 from schemas.flags import Rules, Thresholds
+from schemas.tier import TIERS, Delivery, Tier
 
 CONFIG_VARIABLE = "FLOWTAPE_CONFIG"
 DEFAULT_CONFIG = "flowtape.toml"
+
+_AT_LEAST_ONE = ("interval_ms", "rows")
+"""Fields of a tier that may not be 0."""
 
 
 def _row(default: Any, unit: str, text: str, **bounds: Any) -> Any:
@@ -101,6 +105,38 @@ class Settings(BaseSettings):
     # Searching
     query_timeout_ms: int = _row(2_000, "ms", "After which a search fails rather than answer in part.", ge=10)
 
+    # Gateway
+    host: str = _row("127.0.0.1", "", "Address that the gateway listens on.")
+    port: int = _row(8_000, "", "Port that the gateway listens on; 0 is any free one.", ge=0, le=65_535)
+    workers: int = _row(1, "processes", "Gateways of one `flowtape serve`, on one port.", ge=1, le=64)
+    tiers: dict[str, dict[str, int | str]] = _row(
+        {}, "", 'Overrides by tier, as {"free": {"delay_s": 0}}; a new name with all fields is a new tier.'
+    )
+    search_concurrency: int = _row(4, "searches", "Searches that one gateway has in Redis at once.", ge=1, le=64)
+    resume_trades: int = _row(
+        20_000, "trades", "Announcements read back at most for a client that resumes; of more, a snapshot.", ge=0
+    )
+    session_buffer: int = _row(
+        262_144, "bytes", "Unsent bytes of a session from which its batches are conflated.", ge=16_384
+    )
+    slow_client_s: float = _row(10.0, "s", "How long a session may be behind before it is closed (4008).", gt=0)
+    ready_lag_s: float = _row(10.0, "s", "Lag of the tape from which the gateway is not ready.", gt=0)
+    drain_s: float = _row(5.0, "s", "Over how long a stopping gateway sends its clients away (4001).", ge=0)
+
+    # Access
+    jwt_secret: SecretStr | None = _row(
+        None, "", "Secret that tokens are signed with (HS256), 32 bytes or more; on this machine alone one is made."
+    )
+    jwks_url: str | None = _row(None, "", "Address of the key set that tokens are checked against.")
+    jwt_issuer: str | None = _row(None, "", "`iss` that tokens must have; unset, any.")
+    jwt_audience: str | None = _row(None, "", "`aud` that tokens must have; unset, none is asked for.")
+    origins: Annotated[tuple[str, ...], NoDecode] = _row(
+        (), "", "Origins that browsers may connect from, separated by commas; the gateway's own always may."
+    )
+    messages_per_minute: int = _row(100, "messages", "Messages of one connection before it is closed (4429).", ge=1)
+    history_per_minute: int = _row(30, "pages", "Pages of history of one connection.", ge=1)
+    connections: int = _row(10, "connections", "Connections of one user on all gateways.", ge=1)
+
     # Feeds
     symbols: Annotated[tuple[str, ...], NoDecode] = _row(
         (), "", "What a live feed subscribes to, separated by commas; unset, the feed's own default."
@@ -140,7 +176,7 @@ class Settings(BaseSettings):
         "wss://api.unusualwhales.com/socket", "", "Unusual Whales' option trade stream."
     )
 
-    @field_validator("symbols", mode="before")
+    @field_validator("symbols", "origins", mode="before")
     @classmethod
     def _split_symbols(cls, value: object) -> object:
         return (
@@ -156,6 +192,22 @@ class Settings(BaseSettings):
         for underlying, overrides in value.items():
             if unknown := sorted(set(overrides) - known):
                 raise ValueError(f"{underlying}: {', '.join(unknown)}; known are {', '.join(sorted(known))}")
+        return value
+
+    @field_validator("tiers")
+    @classmethod
+    def _known_tiers(cls, value: dict[str, dict[str, int | str]]) -> dict[str, dict[str, int | str]]:
+        fields = {f.name for f in dataclasses.fields(Tier)} - {"name"}
+        for name, row in value.items():
+            if unknown := sorted(set(row) - fields):
+                raise ValueError(f"{name}: {', '.join(unknown)}; known are {', '.join(sorted(fields))}")
+            if name not in TIERS and (missing := sorted(fields - set(row))):
+                raise ValueError(f"{name}: a new tier needs {', '.join(missing)} too")
+            for field, given in row.items():
+                if field == "delivery" and given not in tuple(Delivery):
+                    raise ValueError(f"{name}: delivery is {given!r}; expected {' or '.join(Delivery)}")
+                if field != "delivery" and (not isinstance(given, int) or given < (field in _AT_LEAST_ONE)):
+                    raise ValueError(f"{name}: {field} is {given!r}; expected a whole number")
         return value
 
     @classmethod
@@ -196,6 +248,13 @@ class Settings(BaseSettings):
             ) from None
         except ValueError as error:
             raise SettingsError(f"The settings file cannot be read: {error}.") from None
+
+    def tier_table(self) -> dict[str, Tier]:
+        """The tiers by name, with these settings' overrides."""
+        table = dict(TIERS)
+        for name, values in self.tiers.items():
+            table[name] = dataclasses.replace(table[name], **values) if name in table else Tier(name, **values)
+        return table
 
     def rules(self) -> Rules:
         """The classification rules that these settings make."""

@@ -215,16 +215,18 @@ class Tenure:
         contract = parse_osi(print_.symbol)
         before = self._state_of(contract.symbol)
         trade, changed, state, cancel = classify(print_, contract, before, self._rules)
+        rewritten = [(earlier, _by_id(before.recent, earlier.id)) for earlier in changed]
         withdrawn: Trade | None = None
         if cancel:
             withdrawn = self._find_withdrawn(batch, trade)
             if withdrawn is not None:
-                withdrawn, state = withdraw(withdrawn, state)
+                after, state = withdraw(withdrawn, state)
+                rewritten.append((after, withdrawn))
         batch.counts[f"{print_.feed}:cancels" if cancel else f"{print_.feed}:indexed"] += 1
         if cancel and withdrawn is None:
             batch.counts[f"{print_.feed}:cancels_unmatched"] += 1
-        for earlier in (*changed, *([withdrawn] if withdrawn else ())):
-            batch.rewrite(earlier, print_.feed)
+        for earlier, was in rewritten:
+            batch.rewrite(earlier, was, print_.feed)
         batch.new[trade.id] = trade
         self._states[contract.symbol] = batch.set_state(contract.symbol, before, state, now_ms)
 
@@ -347,6 +349,10 @@ class Tenure:
             ],
         )  # fmt: skip
         self._counts["dead"] += bool(buried)
+
+
+def _by_id(trades: Sequence[Trade], trade_id: str) -> Trade:
+    return next(trade for trade in trades if trade.id == trade_id)
 
 
 def _is_cancel(event: Print | Reference) -> bool:

@@ -12,6 +12,7 @@
 --       7 length of the tape
 --       8-12 how many: new trades, changed trades, contracts, acknowledged prints, counts
 --       then for each new and each changed trade: document (JSON), announcement (MessagePack), time to live, ms
+--       then for each changed trade: what it was before (MessagePack: side, sentiment, flags)
 --       then for each contract: date (yyyymmdd), volume, open interest (empty if unknown), time to live, ms (0: as it is)
 --       then the ids of the prints to acknowledge
 --       then for each count: field, increment
@@ -74,8 +75,13 @@ end
 for _, i in ipairs(written) do
   local at = FIXED_ARGS + 3 * (i - 1)
   redis.call('PEXPIRE', KEYS[FIXED_KEYS + i], ARGV[at + 3])
-  redis.call('XADD', tape, '*', 'd', ARGV[at + 2])
+  if i <= new_count then
+    redis.call('XADD', tape, '*', 'd', ARGV[at + 2])
+  else
+    redis.call('XADD', tape, '*', 'd', ARGV[at + 2], 'w', ARGV[arg + i - new_count])
+  end
 end
+arg = arg + changed_count
 redis.call('XTRIM', tape, 'MAXLEN', '~', tape_length)
 
 local contract_at = FIXED_KEYS + new_count + changed_count

@@ -72,6 +72,36 @@ class IndexMismatchError(RedisSetupError):
     """The search index in Redis is not the one that this version writes to."""
 
 
+class PositionError(FlowtapeError):
+    """A text is no position on the tape."""
+
+
+class AccessError(FlowtapeError):
+    """A token, ticket or cookie does not let its bearer in.
+
+    `expired` says that it was good once: a fresh one will do.
+    """
+
+    def __init__(self, message: str, remedy: str = "", *, expired: bool = False) -> None:
+        super().__init__(message, remedy)
+        self.expired = expired
+
+
+class ChannelError(FlowtapeError):
+    """A saved channel cannot be made, found or changed; `code` says which.
+
+    Codes: `bad_name`, `unknown_channel`, `name_taken`, `channel_limit`, `no_channels` (the tier has none).
+    """
+
+    def __init__(self, message: str, remedy: str = "", *, code: str) -> None:
+        super().__init__(message, remedy)
+        self.code = code
+
+
+class MessageError(FlowtapeError):
+    """A client's message is none of the protocol's: the connection ends with 4400."""
+
+
 class SearchError(FlowtapeError):
     """A search could not be answered whole, or was asked for wrongly."""
 

@@ -44,7 +44,7 @@ def contract(p: int, symbol: str) -> str:
 
 
 def tape(p: int) -> str:
-    """Stream: announced trades, MessagePack in field `d`."""
+    """Stream: announced trades, MessagePack in field `d`; of a rewritten one what it was before in field `w`."""
     return f"ft:{{{p}}}:tape"
 
 
@@ -59,10 +59,39 @@ def owner(p: int) -> str:
 
 
 def clock(p: int) -> str:
-    """Hash: `seq` (last one given), `ts` (newest exchange time indexed, unix ms)."""
+    """Hash: `seq` (last one given), `ts` (newest exchange time indexed, unix ms), `epoch` (of the tape)."""
     return f"ft:{{{p}}}:clock"
 
 
 def counts(p: int) -> str:
     """Hash: how many prints of each feed came to each outcome, as `<feed>:<outcome>`."""
     return f"ft:{{{p}}}:counts"
+
+
+def channel_prefix() -> str:
+    """What the keys of all saved channels begin with; redis-om appends `:` and the channel's own key."""
+    return "ft:channel"
+
+
+def channel_index() -> str:
+    """Search index over the saved channels."""
+    return "ft:channels"
+
+
+def channel_names(user: str) -> str:
+    """Hash of one user: name of a saved channel to its key; what limits and lists are made from."""
+    return f"ft:{{u:{user}}}:channels"
+
+
+CHANNEL_CHANGES = "ft:channels:changes"
+"""Pub/sub channel: keys of saved channels that were changed or deleted."""
+
+
+def connections(user: str) -> str:
+    """Sorted set of one user: open connections on all gateways by the time at which they lapse, unix ms."""
+    return f"ft:{{u:{user}}}:connections"
+
+
+def ticket(ticket_id: str) -> str:
+    """String that expires: a one-time ticket that was used."""
+    return f"ft:ticket:{ticket_id}"
