@@ -112,20 +112,29 @@ class Settings(BaseSettings):
     tiers: dict[str, dict[str, int | str]] = _row(
         {}, "", 'Overrides by tier, as {"free": {"delay_s": 0}}; a new name with all fields is a new tier.'
     )
-    search_concurrency: int = _row(4, "searches", "Searches that one gateway has in Redis at once.", ge=1, le=64)
+    search_concurrency: int = _row(
+        4, "searches", "Searches that one gateway has in Redis at once.", ge=1, le=64
+    )
     resume_trades: int = _row(
-        20_000, "trades", "Announcements read back at most for a client that resumes; of more, a snapshot.", ge=0
+        20_000,
+        "trades",
+        "Announcements read back at most for a client that resumes; of more, a snapshot.",
+        ge=0,
     )
     session_buffer: int = _row(
         262_144, "bytes", "Unsent bytes of a session from which its batches are conflated.", ge=16_384
     )
-    slow_client_s: float = _row(10.0, "s", "How long a session may be behind before it is closed (4008).", gt=0)
+    slow_client_s: float = _row(
+        10.0, "s", "How long a session may be behind before it is closed (4008).", gt=0
+    )
     ready_lag_s: float = _row(10.0, "s", "Lag of the tape from which the gateway is not ready.", gt=0)
     drain_s: float = _row(5.0, "s", "Over how long a stopping gateway sends its clients away (4001).", ge=0)
 
     # Access
     jwt_secret: SecretStr | None = _row(
-        None, "", "Secret that tokens are signed with (HS256), 32 bytes or more; on this machine alone one is made."
+        None,
+        "",
+        "Secret that tokens are signed with (HS256), 32 bytes or more; on this machine alone one is made.",
     )
     jwks_url: str | None = _row(None, "", "Address of the key set that tokens are checked against.")
     jwt_issuer: str | None = _row(None, "", "`iss` that tokens must have; unset, any.")
@@ -133,7 +142,9 @@ class Settings(BaseSettings):
     origins: Annotated[tuple[str, ...], NoDecode] = _row(
         (), "", "Origins that browsers may connect from, separated by commas; the gateway's own always may."
     )
-    messages_per_minute: int = _row(100, "messages", "Messages of one connection before it is closed (4429).", ge=1)
+    messages_per_minute: int = _row(
+        100, "messages", "Messages of one connection before it is closed (4429).", ge=1
+    )
     history_per_minute: int = _row(30, "pages", "Pages of history of one connection.", ge=1)
     connections: int = _row(10, "connections", "Connections of one user on all gateways.", ge=1)
 
@@ -253,7 +264,9 @@ class Settings(BaseSettings):
         """The tiers by name, with these settings' overrides."""
         table = dict(TIERS)
         for name, values in self.tiers.items():
-            table[name] = dataclasses.replace(table[name], **values) if name in table else Tier(name, **values)
+            table[name] = (
+                dataclasses.replace(table[name], **values) if name in table else Tier(name, **values)
+            )
         return table
 
     def rules(self) -> Rules:

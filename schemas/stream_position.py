@@ -60,11 +60,12 @@ class StreamPosition(NamedTuple):
             packed = base64.b64decode(body + b"=" * (-len(body) % 4), altchars=b"-_", validate=True)
             position = _decode(packed)
             for offset in position.offsets:
-                if not (0 <= min(offset) and max(offset) < _STREAM_ID_LIMIT):
+                if not (min(offset) >= 0 and max(offset) < _STREAM_ID_LIMIT):
                     raise ValueError
         except (ValueError, binascii.Error, msgspec.DecodeError):
             raise PositionError(
-                f"{text[:40]!r} is no position on the tape.", "Send the `pos` of a snapshot or batch as it came."
+                f"{text[:40]!r} is no position on the tape.",
+                "Send the `pos` of a snapshot or batch as it came.",
             ) from None
         return position
 
