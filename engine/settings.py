@@ -264,9 +264,9 @@ class Settings(BaseSettings):
         """The tiers by name, with these settings' overrides."""
         table = dict(TIERS)
         for name, values in self.tiers.items():
-            table[name] = (
-                dataclasses.replace(table[name], **values) if name in table else Tier(name, **values)
-            )
+            row: dict[str, Any] = dataclasses.asdict(table[name]) if name in table else {"name": name}
+            row |= values
+            table[name] = Tier(**(row | {"delivery": Delivery(row["delivery"])}))
         return table
 
     def rules(self) -> Rules:

@@ -115,9 +115,26 @@ def test_a_later_leg_rewrites_the_earlier_one_and_announces_it_again(
     assert [Flag.SWEEP in found[i].flags for i in ("t_1", "t_2")] == [True, True]
     assert [(t.id, t.seq) for t in tape(client)] == [("t_1", 1), ("t_2", 2), ("t_1", 3)]
     assert found["t_1"].seq == 3
+    assert said_before(client) == [None, None, ["ask", "bullish", []]]
     assert client.pttl(keys.trade(0, "t_1")) > settings.ttl_ordinary * 1000
     assert contract(client, SPY)["volume"] == 800
     assert counts(client) == {"test:indexed": 2, "test:rewritten": 1}
+
+
+def said_before(client: redis.Redis) -> list[Any]:
+    """What each announcement says of the trade's former version."""
+    entries: Any = client.xrange(keys.tape(0))
+    return [msgspec.msgpack.decode(fields[b"w"]) if b"w" in fields else None for _, fields in entries]
+
+
+def test_the_announcement_of_a_withdrawn_trade_says_what_it_was(
+    client: redis.Redis, settings: Settings
+) -> None:
+    for print_ in (a_print(1, size=7), a_print(2, size=7, ts=NOON + 60_000, conditions=("A",))):
+        append(client, [print_])
+        index(client, settings)
+    assert [(t.id, t.side) for t in tape(client)] == [("t_1", "ask"), ("t_2", "none"), ("t_1", "none")]
+    assert said_before(client) == [None, None, ["ask", "bullish", []]]
 
 
 def test_legs_in_one_batch_are_announced_once_each(client: redis.Redis, settings: Settings) -> None:
