@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 
-from engine.search import Page, position_of
+from engine.search_page import Page, position_of
 from engine.search_plan import Position
 from schemas import keys
 from schemas.filter import Filter

@@ -24,7 +24,7 @@ from engine.contract_states import ContractStates
 from engine.pipe import Pipe
 from engine.print_reader import PrintReader, Read
 from engine.scripts import script, translate
-from engine.search import read_reply
+from engine.search_command import read_reply
 from engine.settings import Settings
 from schemas import keys
 from schemas.conditions import FLAG_LETTERS

@@ -106,6 +106,14 @@ class SearchError(FlowtapeError):
     """A search could not be answered whole, or was asked for wrongly."""
 
 
+class PageError(SearchError):
+    """A page was asked for wrongly: `parameter` is `limit` or `before`."""
+
+    def __init__(self, message: str, remedy: str = "", *, parameter: str) -> None:
+        super().__init__(message, remedy)
+        self.parameter = parameter
+
+
 class NotOwnerError(FlowtapeError):
     """Another indexer owns the partition: this one goes back to standing by."""
 

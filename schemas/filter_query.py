@@ -38,6 +38,13 @@ class Query:
         added = tuple(part for param, bound in bounds if bound is not None for part in (param, str(bound)))
         return Query(clause if self.text == EVERYTHING else f"{self.text} {clause}", self.params + added)
 
+    def and_above_either(self, one: tuple[str, int], other: tuple[str, int]) -> Query:
+        """This query where one of two fields is above its bound; used once a query."""
+        (field, low), (other_field, other_low) = one, other
+        clause = f"(@{field}:[($either_above +inf] | @{other_field}:[($or_above +inf])"
+        added = ("either_above", str(low), "or_above", str(other_low))
+        return Query(clause if self.text == EVERYTHING else f"{self.text} {clause}", self.params + added)
+
     def arguments(self) -> tuple[str, ...]:
         """`PARAMS n name value ... DIALECT 2`, as they stand at the end of a command."""
         params = ("PARAMS", str(len(self.params)), *self.params) if self.params else ()

@@ -19,7 +19,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from engine.bench.search_load import arriving, load, rare_ticker
-from engine.search import Search, read_reply, rows_of
+from engine.search import Search
+from engine.search_command import read_reply
+from engine.search_page import rows_of
 from engine.settings import Settings
 from engine.store.connect import connect, redis_server
 from schemas import keys

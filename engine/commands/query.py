@@ -10,7 +10,8 @@ from rich.console import Console
 from rich.text import Text
 
 from engine.explain import commands, quoted
-from engine.search import PAGE_ROWS, Page, Search
+from engine.search import Search
+from engine.search_page import PAGE_ROWS, Page
 from engine.settings import Settings
 from engine.store.connect import connect, redis_server
 from engine.terminal.trade_table import trade_table
