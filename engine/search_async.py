@@ -18,10 +18,10 @@ from schemas.filter import Filter
 
 
 class AsyncSearch:
-    """Searches all partitions of one Redis; at most `concurrency` searches at once, the others wait in their order.
+    """Searches all partitions of one Redis, for many tasks at once.
 
-    A search keeps its turn until it is done, also over several commands: many short searches do not hold each
-    other up.
+    At most `concurrency` commands are with Redis; the others wait in their order, so a search of many commands
+    holds up nobody who needs one.
     """
 
     def __init__(
@@ -74,21 +74,21 @@ class AsyncSearch:
         return await self.run(question.tail(wanted, after, to, limit, window, timeout_ms=self.timeout_ms))
 
     async def run(self, asked: Question[Answer]) -> Answer:
-        """The answer to a question, in turn with all others. Raises as `page`."""
-        async with self._turns:
-            try:
-                request = next(asked)
-                while True:
-                    request = asked.send(await self._reply(request))
-            except StopIteration as end:
-                answer: Answer = end.value
-                return answer
+        """The answer to a question. Raises as `page`."""
+        try:
+            request = next(asked)
+            while True:
+                request = asked.send(await self._reply(request))
+        except StopIteration as end:
+            answer: Answer = end.value
+            return answer
 
     async def _reply(self, request: Request) -> Any:
-        try:
-            return await self._client.execute_command(*request.command)
-        except (ResponseError, BusyLoadingError) as error:
-            known = error_of(error, request.partition, self.timeout_ms)
-            if known is None:
-                raise
-            raise known from error
+        async with self._turns:
+            try:
+                return await self._client.execute_command(*request.command)
+            except (ResponseError, BusyLoadingError) as error:
+                known = error_of(error, request.partition, self.timeout_ms)
+                if known is None:
+                    raise
+                raise known from error

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from engine.search_plan import Position
-from schemas.errors import PageError
+from schemas.errors import SearchRequestError
 from schemas.trade import Trade
 
 PAGE_ROWS: Final = 10_000
@@ -58,7 +58,7 @@ def cursor_of(position: Position) -> str:
 
 
 def position_of(cursor: str) -> Position:
-    """The position of such a text. Raises PageError."""
+    """The position of such a text. Raises SearchRequestError."""
     try:
         if len(cursor) > 80:
             raise ValueError
@@ -67,7 +67,7 @@ def position_of(cursor: str) -> Position:
         if not (0 <= ts < 2**53 and 0 <= seq < 2**53 and 0 <= partition < 2**14):
             raise ValueError
     except (ValueError, binascii.Error):
-        raise PageError(
+        raise SearchRequestError(
             f"{cursor[:40]!r} is no cursor of a page.",
             "Give the one that the page before ended with, or none.",
             parameter="before",
@@ -90,9 +90,9 @@ def newest_rows(rows: Iterable[Row], limit: int) -> list[Row]:
 
 
 def check_limit(limit: int) -> None:
-    """Raises PageError for a number of rows that no page has."""
+    """Raises SearchRequestError for a number of rows that no page has."""
     if not 1 <= limit <= PAGE_ROWS:
-        raise PageError(
+        raise SearchRequestError(
             f"{limit} rows were asked for.", f"A page has from 1 to {PAGE_ROWS} rows.", parameter="limit"
         )
 

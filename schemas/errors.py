@@ -79,18 +79,24 @@ class PositionError(FlowtapeError):
 class AccessError(FlowtapeError):
     """A token, ticket or cookie does not let its bearer in.
 
-    `expired` says that it was good once: a fresh one will do.
+    `expired` says that it was good once: a fresh one will do. `temporary` says that it may be good: its key could not
+    be looked up, and it may be tried again.
     """
 
-    def __init__(self, message: str, remedy: str = "", *, expired: bool = False) -> None:
+    def __init__(
+        self, message: str, remedy: str = "", *, expired: bool = False, temporary: bool = False
+    ) -> None:
         super().__init__(message, remedy)
         self.expired = expired
+        self.temporary = temporary
 
 
 class ChannelError(FlowtapeError):
     """A saved channel cannot be made, found or changed; `code` says which.
 
-    Codes: `bad_name`, `unknown_channel`, `name_taken`, `channel_limit`, `no_channels` (the tier has none).
+    Codes: `bad_name`, `unknown_channel`, `name_taken`, `channel_limit`, `no_channels` (the tier has none),
+    `channel_changed` (not in the state that was expected), `unreadable_channel` (saved by another version), `busy`
+    (other writes were faster too often).
     """
 
     def __init__(self, message: str, remedy: str = "", *, code: str) -> None:
@@ -102,12 +108,23 @@ class MessageError(FlowtapeError):
     """A client's message is none of the protocol's: the connection ends with 4400."""
 
 
+class StreamError(FlowtapeError):
+    """A client's stream or one of its subscriptions cannot begin, or ended for good.
+
+    `code` is the close code of the connection or the `code` of an error message; None where it is neither.
+    """
+
+    def __init__(self, message: str, remedy: str = "", *, code: int | str | None = None) -> None:
+        super().__init__(message, remedy)
+        self.code = code
+
+
 class SearchError(FlowtapeError):
     """A search could not be answered whole, or was asked for wrongly."""
 
 
-class PageError(SearchError):
-    """A page was asked for wrongly: `parameter` is `limit` or `before`."""
+class SearchRequestError(SearchError):
+    """A search was asked for wrongly: `parameter` (`limit`, `before`, `window`) is at fault."""
 
     def __init__(self, message: str, remedy: str = "", *, parameter: str) -> None:
         super().__init__(message, remedy)

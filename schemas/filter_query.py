@@ -38,12 +38,21 @@ class Query:
         added = tuple(part for param, bound in bounds if bound is not None for part in (param, str(bound)))
         return Query(clause if self.text == EVERYTHING else f"{self.text} {clause}", self.params + added)
 
-    def and_above_either(self, one: tuple[str, int], other: tuple[str, int]) -> Query:
-        """This query where one of two fields is above its bound; used once a query."""
-        (field, low), (other_field, other_low) = one, other
-        clause = f"(@{field}:[($either_above +inf] | @{other_field}:[($or_above +inf])"
-        added = ("either_above", str(low), "or_above", str(other_low))
-        return Query(clause if self.text == EVERYTHING else f"{self.text} {clause}", self.params + added)
+    def and_within_either(self, one: tuple[str, int, int], other: tuple[str, int, int]) -> Query:
+        """This query where one of two fields is `low < field <= high`, each given as its name, low and high.
+
+        It may be narrowed so once.
+        """
+        spans = (("one", *one), ("other", *other))
+        clause = " | ".join(f"@{field}:[(${name}_above ${name}_to]" for name, field, _, _ in spans)
+        added = tuple(
+            part
+            for name, _, low, high in spans
+            for part in (f"{name}_above", str(low), f"{name}_to", str(high))
+        )
+        return Query(
+            f"({clause})" if self.text == EVERYTHING else f"{self.text} ({clause})", self.params + added
+        )
 
     def arguments(self) -> tuple[str, ...]:
         """`PARAMS n name value ... DIALECT 2`, as they stand at the end of a command."""

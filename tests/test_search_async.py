@@ -20,7 +20,7 @@ from engine.search_page import PAGE_ROWS
 from engine.settings import Settings
 from engine.store.connect import connect_async
 from schemas import keys
-from schemas.errors import PageError, RedisSetupError, SearchError
+from schemas.errors import SearchRequestError, RedisSetupError, SearchError
 from schemas.filter import Filter
 from schemas.filter_predicate import predicate
 from schemas.filter_text import parse_filter
@@ -303,7 +303,7 @@ def test_nothing_new_needs_no_search(settings: Settings) -> None:
 
 @pytest.mark.parametrize("limit", [0, PAGE_ROWS + 1])
 def test_the_number_of_rows_is_bounded(settings: Settings, limit: int) -> None:
-    with pytest.raises(PageError, match="from 1 to"):
+    with pytest.raises(SearchRequestError, match="from 1 to"):
         searching(settings, lambda search: search.since(EVERYTHING, [0], [5], limit))
-    with pytest.raises(PageError, match="from 1 to"):
+    with pytest.raises(SearchRequestError, match="from 1 to"):
         searching(settings, lambda search: search.page(EVERYTHING, limit))
