@@ -69,18 +69,22 @@ def counts(p: int) -> str:
 
 
 def channel_prefix() -> str:
-    """What the keys of all saved channels begin with; redis-om appends `:` and the channel's own key."""
-    return "ft:channel"
+    """What the keys of all saved channels begin with; redis-om appends `:` and the channel's own key.
+
+    All keys of saved channels share one hash tag: a transaction may touch them together, and the index lives with
+    them. They are few and rarely written.
+    """
+    return "ft:{channels}:channel"
 
 
 def channel_index() -> str:
     """Search index over the saved channels."""
-    return "ft:channels"
+    return "ft:{channels}:index"
 
 
 def channel_names(user: str) -> str:
-    """Hash of one user: name of a saved channel to its key; what limits and lists are made from."""
-    return f"ft:{{u:{user}}}:channels"
+    """Hash of one user: name of a saved channel to its redis-om key; what limits and lists are made from."""
+    return f"ft:{{channels}}:names:{user}"
 
 
 CHANNEL_CHANGES = "ft:channels:changes"
