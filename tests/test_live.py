@@ -10,9 +10,9 @@ from typing import Self
 import pytest
 import redis
 
+from engine.backoff import Backoff
 from engine.feeds.live import (
     SILENCE_DOUBLINGS,
-    Backoff,
     Frame,
     LiveFeed,
     RecentIds,

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol, Self, runtime_checkable
 
+from engine.backoff import Backoff
 from engine.feeds.decoder import Decoder, reject
 from engine.processes.ending import end
 from engine.publish import Publisher
@@ -138,24 +139,6 @@ class FeedStatus:
     """Prints redelivered after a reconnect and not published again."""
     reconnects: int = 0
     last_error: str = ""
-
-
-class Backoff:
-    """Pauses before connecting again: uniform between zero and a ceiling that doubles (full jitter)."""
-
-    def __init__(self, first_s: float, longest_s: float, rng: random.Random) -> None:
-        self._first, self._longest, self._rng = first_s, longest_s, rng
-        self._failures = 0
-
-    def next(self) -> float:
-        """The next pause, seconds."""
-        ceiling = min(self._longest, self._first * 2.0 ** min(self._failures, 32))
-        self._failures += 1
-        return self._rng.uniform(0.0, ceiling)
-
-    def reset(self) -> None:
-        """Begin at the first pause again."""
-        self._failures = 0
 
 
 class RecentIds:

@@ -6,14 +6,13 @@ Addresses can carry a key, so no error names one: it names the vendor.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from ipaddress import ip_address
-from urllib.parse import urlsplit
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 from websockets.frames import CloseCode
 
 from engine.feeds.live import Frame
+from engine.loopback import is_loopback
 from schemas.errors import FeedError, FeedRefusedError
 
 FRAME_BYTES = 8 * 1024 * 1024
@@ -51,7 +50,7 @@ class WebSocketLine:
                 max_queue=QUEUED_FRAMES,
                 open_timeout=None,  # the supervisor limits the whole of opening
                 close_timeout=CLOSE_S,
-                proxy=None if _is_loopback(url) else True,
+                proxy=None if is_loopback(url) else True,
             )
         except InvalidStatus as error:
             status = error.response.status_code
@@ -96,11 +95,3 @@ class WebSocketLine:
             return FeedError(f"{self._vendor} sent a message of more than {FRAME_BYTES >> 20} MiB.")
         why = "without a close frame" if close is None else f"with {close.code} {close.reason}".rstrip()
         return FeedError(f"{self._vendor} closed the connection {why}.")
-
-
-def _is_loopback(url: str) -> bool:
-    host = urlsplit(url).hostname or ""
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False
