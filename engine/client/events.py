@@ -29,7 +29,6 @@ Event = Snapshot | Batch | Error | Disconnected | Reconnected
 ENDING: Final = frozenset(
     {
         ErrorCode.BAD_FILTER,
-        ErrorCode.BAD_POSITION,
         ErrorCode.UNKNOWN_CHANNEL,
         ErrorCode.CHANNEL_DELETED,
         ErrorCode.SUBSCRIPTION_LIMIT,

@@ -14,12 +14,14 @@ import random
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final, Self
+from urllib.parse import urlsplit
 
 import msgspec
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 from websockets.typing import Subprotocol
 
+from engine.access.loopback import is_loopback
 from engine.backoff import Backoff
 from engine.client.address import stream_url
 from engine.client.closing import handshake_refusal, refusal
@@ -27,7 +29,6 @@ from engine.client.event_queue import EventQueue
 from engine.client.events import ENDING, Disconnected, Event
 from engine.client.follower import Answer, Follower
 from engine.client.view import KEPT_ROWS, Changes, View
-from engine.loopback import is_loopback
 from engine.processes.ending import end
 from schemas.errors import MessageError, StreamError
 from schemas.filter import Filter
@@ -240,7 +241,9 @@ class StreamClient:
         except BaseException as error:
             await self._leave(name)
             if isinstance(error, TimeoutError):
-                raise StreamError(f"The subscription did not begin in {ANSWER_S:g} s.", "Try again.") from None
+                raise StreamError(
+                    f"The subscription did not begin in {ANSWER_S:g} s.", "Try again."
+                ) from None
             raise
         return Subscription(self, name, queue, keep)
 
@@ -408,7 +411,7 @@ class StreamClient:
                 ping_interval=None,  # the gateway's heartbeats tell both that the other lives
                 open_timeout=None,
                 close_timeout=CLOSE_S,
-                proxy=None if is_loopback(self.url) else True,
+                proxy=None if is_loopback(urlsplit(self.url).hostname or "") else True,
             )
         except InvalidStatus as answered:
             status = answered.response.status_code

@@ -22,7 +22,7 @@ class Changes(NamedTuple):
     changed: list[Row]
     """Rows that were held in an older version."""
     gone: list[Row]
-    """Rows that were held and no longer pass the filter, as they were."""
+    """Rows that were held and no longer pass the filter: as they are now where that is known, else as they were."""
 
 
 class View:
@@ -62,22 +62,30 @@ class View:
         if self._keep == 0:
             return changes
         before = self._rows
+        gone: frozenset[str] = frozenset()
         if isinstance(message, Snapshot):
             self._rows = {}
-        else:
-            held = (before.pop(trade_id, None) for trade_id in message.gone)
-            changes.gone.extend(row for row in held if row is not None)
+        elif message.gone:
+            gone = frozenset(message.gone)
         rows, of_id, of_seq = self._rows, self._id, self._seq
         for row in message.rows:
             trade_id = row[of_id]
             known = before.get(trade_id)
-            if known is None:
-                changes.new.append(row)
-            elif known[of_seq] < row[of_seq]:
-                changes.changed.append(row)
+            newer = known is None or known[of_seq] < row[of_seq]
+            if trade_id in gone:
+                # Its row says what it is now. What is held may be newer still, and pass again.
+                if newer and before.pop(trade_id, None) is not None:
+                    changes.gone.append(row)
+                continue
+            if newer:
+                (changes.new if known is None else changes.changed).append(row)
             elif rows is before:
                 continue
             rows[trade_id] = row
+        if gone:
+            told = {row[of_id] for row in message.rows}
+            left = (rows.pop(trade_id, None) for trade_id in gone - told)
+            changes.gone.extend(row for row in left if row is not None)
         # Sorting every time would cost more than all else: it is done when there are twice as many.
         if self._keep is not None and len(rows) > 2 * self._keep:
             self._rows = {row[of_id]: row for row in self._newest()}

@@ -6,13 +6,14 @@ Addresses can carry a key, so no error names one: it names the vendor.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from urllib.parse import urlsplit
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 from websockets.frames import CloseCode
 
+from engine.access.loopback import is_loopback
 from engine.feeds.live import Frame
-from engine.loopback import is_loopback
 from schemas.errors import FeedError, FeedRefusedError
 
 FRAME_BYTES = 8 * 1024 * 1024
@@ -50,7 +51,7 @@ class WebSocketLine:
                 max_queue=QUEUED_FRAMES,
                 open_timeout=None,  # the supervisor limits the whole of opening
                 close_timeout=CLOSE_S,
-                proxy=None if is_loopback(url) else True,
+                proxy=None if is_loopback(urlsplit(url).hostname or "") else True,
             )
         except InvalidStatus as error:
             status = error.response.status_code
