@@ -50,6 +50,22 @@ def command_of(step: Step, query: Query, partition: int, timeout_ms: int) -> Com
 
 def read_reply(reply: Any, timeout_ms: int) -> tuple[int, list[Found]]:
     """Total and rows of a reply. Raises SearchError for one that is not whole."""
+    whole = _whole(reply, timeout_ms)
+    rows = []
+    for result in whole[b"results"]:
+        fields = result.get(b"extra_attributes")
+        # An aggregation's row has no key. A key is written as `#1795241422697`.
+        key = result.get(b"sortkey", b"#0")
+        rows.append(Found(int(float(key[1:])), fields.get(b"$") if fields else None))
+    return whole[b"total_results"], rows
+
+
+def groups_of(reply: Any, timeout_ms: int) -> list[dict[bytes, bytes]]:
+    """The rows of an aggregation, each its properties by name. Raises SearchError for a reply that is not whole."""
+    return [result[b"extra_attributes"] for result in _whole(reply, timeout_ms)[b"results"]]
+
+
+def _whole(reply: Any, timeout_ms: int) -> dict[bytes, Any]:
     if not isinstance(reply, dict):
         raise SearchError(
             "Redis answered in RESP2, which cannot say that a search was cut short.", "Use protocol 3."
@@ -61,13 +77,7 @@ def read_reply(reply: Any, timeout_ms: int) -> tuple[int, list[Found]]:
             if TIMEOUT_REPLY in said
             else SearchError(f"Redis answered in part: {said}.")
         )
-    rows = []
-    for result in reply[b"results"]:
-        fields = result.get(b"extra_attributes")
-        # An aggregation's row has no key. A key is written as `#1795241422697`.
-        key = result.get(b"sortkey", b"#0")
-        rows.append(Found(int(float(key[1:])), fields.get(b"$") if fields else None))
-    return reply[b"total_results"], rows
+    return reply
 
 
 def error_of(

@@ -124,11 +124,19 @@ class SearchError(FlowtapeError):
 
 
 class SearchRequestError(SearchError):
-    """A search was asked for wrongly: `parameter` (`limit`, `before`, `window`) is at fault."""
+    """A search was asked for wrongly: `parameter` (`limit`, `before`, `window` and others) is at fault."""
 
     def __init__(self, message: str, remedy: str = "", *, parameter: str) -> None:
         super().__init__(message, remedy)
         self.parameter = parameter
+
+
+class RateError(FlowtapeError):
+    """A user asks too often; `retry_s` says when to ask again."""
+
+    def __init__(self, message: str, remedy: str = "", *, retry_s: int) -> None:
+        super().__init__(message, remedy)
+        self.retry_s = retry_s
 
 
 class NotOwnerError(FlowtapeError):

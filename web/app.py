@@ -1,0 +1,27 @@
+"""The ASGI app: every module's routes, problem documents for errors, security headers."""
+
+from __future__ import annotations
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+
+from web import access, health, openapi, stats, stream, trades
+from web.headers import SecurityHeaders
+from web.host import HostGuard
+from web.problems import HANDLERS
+from web.services import Services
+
+ROUTES = (stream, trades, stats, openapi, health, access)
+"""Modules with `routes(services)`."""
+
+
+def build(services: Services) -> Starlette:
+    """The app over open services; who opens them closes them."""
+    return Starlette(
+        routes=[route for module in ROUTES for route in module.routes(services)],
+        middleware=[
+            Middleware(SecurityHeaders),
+            Middleware(HostGuard, settings=services.settings),
+        ],
+        exception_handlers=HANDLERS,
+    )

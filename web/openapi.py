@@ -1,0 +1,262 @@
+"""The OpenAPI 3.1 document of the HTTP part, made from the tables that the program itself runs on."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from engine import __version__
+from engine.settings import Settings
+from engine.stats import BUCKETS, BUCKETS_MOST, TOP, TOP_MOST, WINDOW_MS, WINDOW_MS_LEAST, WINDOW_MS_MOST
+from schemas.filter import CHOICES, FLAGS
+from schemas.tier import Tier
+from schemas.trade import Trade
+from web import problems
+from web.parameters import DURATION_PATTERN, duration_text
+from web.services import Services
+from web.stats import StatsAnswer
+
+ADDRESS: Final = "/v1/openapi.json"
+
+TOKEN: Final[list[dict[str, list[str]]]] = [{"bearer": []}, {"cookie": []}]
+"""Either lets a user in."""
+
+_REF: Final = "#/components/schemas/{name}"
+
+
+def routes(services: Services) -> list[BaseRoute]:
+    """The route of the document, open to everybody."""
+    body = msgspec.json.encode(document(services.settings))
+
+    async def openapi(_request: Request) -> Response:
+        return Response(body, media_type="application/json", headers={"Cache-Control": "max-age=300"})
+
+    return [Route(ADDRESS, openapi, methods=["GET"])]
+
+
+def document(settings: Settings) -> dict[str, Any]:
+    """The document, with the tiers of these settings."""
+    rows = max(tier.rows for tier in settings.tier_table().values())
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Flowtape",
+            "version": __version__,
+            "description": f"Options flow over HTTP. The live stream is /v1/stream.\n\n{_tiers(settings)}",
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "paths": {
+            "/v1/trades": {"get": _trades(rows)},
+            "/v1/stats": {"get": _stats()},
+            **_own_paths(),
+        },
+        "components": {
+            "schemas": _schemas(),
+            "securitySchemes": {
+                "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
+                "cookie": {"type": "apiKey", "in": "cookie", "name": "flowtape_session"},
+            },
+            "responses": {"Problem": _problem_response("A problem document.")},
+        },
+    }
+
+
+def _tiers(settings: Settings) -> str:
+    def row(tier: Tier) -> str:
+        return f"| {tier.name} | {tier.rows} | {tier.delay_s} |"
+
+    table = "\n".join(row(tier) for tier in settings.tier_table().values())
+    return f"| tier | rows of a page | delay, s |\n|---|---|---|\n{table}"
+
+
+def _trades(rows: int) -> dict[str, Any]:
+    return {
+        "operationId": "listTrades",
+        "summary": "The newest trades of a filter, newest first.",
+        "description": "A page goes on where the one before it ended, by its `before`; new trades do not shift it.",
+        "security": TOKEN,
+        "parameters": [
+            _filter(),
+            _query(
+                "limit",
+                {"type": "integer", "minimum": 1, "maximum": rows},
+                "Rows of the page; as many as the tier has, at most and by default.",
+            ),
+            _query(
+                "before",
+                {"type": "string", "maxLength": 80},
+                "Where to go on: `before` of the page above.",
+            ),
+        ],
+        "responses": {"200": _json("TradesAnswer", "A page of trades."), **_refusals()},
+    }
+
+
+def _stats() -> dict[str, Any]:
+    least, most = duration_text(WINDOW_MS_LEAST), duration_text(WINDOW_MS_MOST)
+    return {
+        "operationId": "sumTrades",
+        "summary": "Premium, volume and put/call ratios of a filter over a window.",
+        "description": "The window ends at the newest trade that the tier may see. Cancelled trades are left out.",
+        "security": TOKEN,
+        "parameters": [
+            _filter(),
+            _query(
+                "window",
+                {"type": "string", "pattern": DURATION_PATTERN, "default": duration_text(WINDOW_MS)},
+                f"Length of the window, from {least} to {most}, in s, m, h or d.",
+            ),
+            _query(
+                "buckets",
+                {"type": "integer", "minimum": 1, "maximum": BUCKETS_MOST, "default": BUCKETS},
+                "Parts of the series.",
+            ),
+            _query(
+                "top",
+                {"type": "integer", "minimum": 1, "maximum": TOP_MOST, "default": TOP},
+                "Underlyings that are listed.",
+            ),
+        ],
+        "responses": {"200": _json("StatsAnswer", "The sums."), **_refusals()},
+    }
+
+
+def _own_paths() -> dict[str, Any]:
+    """What the gateway says of itself, to everybody."""
+    checks = {"application/json": {"schema": {"$ref": _REF.format(name="Readiness")}}}
+    text = {"text/plain": {"schema": {"type": "string"}}}
+    return {
+        "/healthz": {
+            "get": {
+                "operationId": "health",
+                "summary": "Whether the process answers.",
+                "security": [],
+                "responses": {"200": _json("Health", "It does.")},
+            }
+        },
+        "/readyz": {
+            "get": {
+                "operationId": "readiness",
+                "summary": "Whether to send clients here: Redis, index, tape and lag.",
+                "security": [],
+                "responses": {
+                    "200": {"description": "Ready.", "content": checks},
+                    "503": {"description": "Not ready, and why.", "content": checks},
+                },
+            }
+        },
+        "/metrics": {
+            "get": {
+                "operationId": "metrics",
+                "summary": "Prometheus metrics, for this machine or the bearer of the metrics token.",
+                "security": [{}, {"bearer": []}],
+                "responses": {
+                    "200": {"description": "The metrics.", "content": text},
+                    "401": {"description": "The token is missing or wrong.", "content": text},
+                    "403": {"description": "Asked from another machine.", "content": text},
+                },
+            }
+        },
+        ADDRESS: {
+            "get": {
+                "operationId": "openapi",
+                "summary": "This document.",
+                "security": [],
+                "responses": {
+                    "200": {
+                        "description": "The document.",
+                        "content": {"application/json": {"schema": {"type": "object"}}},
+                    }
+                },
+            }
+        },
+    }
+
+
+def _schemas() -> dict[str, Any]:
+    (_, _), found = msgspec.json.schema_components([Trade, StatsAnswer], ref_template=_REF)
+    properties = found["Trade"]["properties"]
+    for name, values in CHOICES.items():
+        properties[name]["enum"] = list(values)
+    properties["flags"]["items"] = {"type": "string", "enum": list(FLAGS)}
+    check = {
+        "type": "object",
+        "properties": {
+            "name": {"type": "string"},
+            "state": {"enum": ["ok", "failed", "unknown"]},
+            "reason": {"type": "string"},
+            "remedy": {"type": "string"},
+        },
+        "required": ["name", "state", "reason", "remedy"],
+    }
+    return {
+        **found,
+        "TradesAnswer": {
+            "type": "object",
+            "properties": {
+                "trades": {"type": "array", "items": {"$ref": _REF.format(name="Trade")}},
+                "before": {"type": ["string", "null"], "description": "Asks for the next page."},
+            },
+            "required": ["trades", "before"],
+        },
+        "Health": {
+            "type": "object",
+            "properties": {"status": {"const": "ok"}},
+            "required": ["status"],
+        },
+        "Readiness": {
+            "type": "object",
+            "properties": {"ready": {"type": "boolean"}, "checks": {"type": "array", "items": check}},
+            "required": ["ready", "checks"],
+        },
+        "Problem": {
+            "type": "object",
+            "description": "RFC 9457. `field` and `position` say where a filter or parameter is wrong.",
+            "properties": {
+                "type": {"type": "string", "format": "uri"},
+                "title": {"type": "string"},
+                "status": {"type": "integer"},
+                "detail": {"type": "string"},
+                "field": {"type": "string"},
+                "position": {"type": "integer", "minimum": 0},
+                "expired": {"type": "boolean"},
+            },
+            "required": ["type", "title", "status", "detail"],
+        },
+    }
+
+
+def _filter() -> dict[str, Any]:
+    return _query(
+        "q",
+        {"type": "string", "default": ""},
+        "A filter as text, such as `SPY,QQQ -TSLA calls premium>=100k sweep`; without it, every trade.",
+    )
+
+
+def _query(name: str, schema: dict[str, Any], description: str) -> dict[str, Any]:
+    return {"name": name, "in": "query", "description": description, "schema": schema}
+
+
+def _json(name: str, description: str) -> dict[str, Any]:
+    content = {"application/json": {"schema": {"$ref": _REF.format(name=name)}}}
+    return {"description": description, "content": content}
+
+
+def _problem_response(description: str) -> dict[str, Any]:
+    content = {problems.MEDIA_TYPE: {"schema": {"$ref": _REF.format(name="Problem")}}}
+    return {"description": description, "content": content}
+
+
+def _refusals() -> dict[str, Any]:
+    said = {
+        "400": "A parameter or the filter is wrong; `field` says which.",
+        "401": "No token, or one that is refused.",
+        "429": "Too many searches; Retry-After says when to ask again.",
+        "503": "Redis does not answer, or not in time.",
+    }
+    return {status: _problem_response(text) for status, text in said.items()}
