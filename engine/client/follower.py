@@ -48,8 +48,14 @@ class _Subscribed:
     """The open question for older rows."""
     forgotten: int = 0
     """Questions on this connection whose asker went away before the answer came."""
+    begun: bool = False
+    """Something has come on this connection."""
     interrupted: bool = False
     """A connection was lost, and nothing has come on the next one yet."""
+
+    def message(self) -> Subscribe:
+        """What subscribes it now."""
+        return msgspec.structs.replace(self.asked, since=self.pos)
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -109,15 +115,20 @@ class Follower:
         """What a new connection says once it is let in: each subscription goes on where it was."""
         said: list[Subscribe | History] = []
         for held in self._held.values():
-            said.append(msgspec.structs.replace(held.asked, since=held.pos))
+            said.append(held.message())
             if held.history is not None:
                 said.append(held.history)
         return said
 
+    def again(self, sub: str) -> Subscribe | None:
+        """What asks for a subscription once more; None where it has begun on this connection, or is over."""
+        held = self._held.get(sub)
+        return None if held is None or held.begun else held.message()
+
     def lost(self) -> None:
         """The connection is gone."""
         for held in self._held.values():
-            held.interrupted = True
+            held.interrupted, held.begun = True, False
             held.forgotten = 0
 
     def receive(self, message: ServerMessage) -> list[Delivery]:
@@ -141,7 +152,7 @@ class Follower:
         return []
 
     def _follow(self, held: _Subscribed, message: Batch | Snapshot) -> list[Delivery]:
-        held.pos = message.pos
+        held.pos, held.begun = message.pos, True
         if isinstance(message, Snapshot):
             held.before = message.before
         if not held.interrupted:

@@ -1,10 +1,4 @@
-"""A client of a gateway's stream: one connection that is kept up, any number of subscriptions on it.
-
-async with StreamClient("http://127.0.0.1:8000", token) as stream:
-    subscription = await stream.subscribe("SPY calls premium>=100k", snapshot=50)
-    async for event in subscription:
-        ...  # Snapshot, Batch, Error, Disconnected, Reconnected
-"""
+"""A client of a gateway's stream: a connection that is kept up, with any number of subscriptions on it."""
 
 from __future__ import annotations
 
@@ -12,35 +6,30 @@ import asyncio
 import inspect
 import random
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Final, Self
-from urllib.parse import urlsplit
 
 import msgspec
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
-from websockets.typing import Subprotocol
 
-from engine.access.loopback import is_loopback
 from engine.backoff import Backoff
 from engine.client.address import stream_url
-from engine.client.closing import handshake_refusal, refusal
+from engine.client.connection import Connection, LostError
 from engine.client.event_queue import EventQueue
-from engine.client.events import ENDING, Disconnected, Event
+from engine.client.events import ENDING, Disconnected
 from engine.client.follower import Answer, Follower
-from engine.client.view import KEPT_ROWS, Changes, View
+from engine.client.subscription import Subscription
+from engine.client.view import KEPT_ROWS, View
 from engine.processes.ending import end
 from schemas.errors import MessageError, StreamError
 from schemas.filter import Filter
 from schemas.messages import (
     ENCODINGS,
     HEARTBEAT_S,
-    MESSAGE_BYTES,
     MSGPACK,
     Batch,
     CloseCode,
     Error,
-    Hello,
+    ErrorCode,
     Page,
     ServerMessage,
     Snapshot,
@@ -51,12 +40,6 @@ from schemas.messages import (
 
 SILENCE_S: Final = 2.5 * HEARTBEAT_S
 """A connection on which nothing came for this long is taken for dead."""
-
-OPEN_S: Final = 20.0
-"""Seconds in which a connection must be open and let in."""
-
-CLOSE_S: Final = 1.0
-"""Seconds that the gateway has to answer a close."""
 
 ANSWER_S: Final = 30.0
 """Seconds in which a subscription must begin, and in which older rows must come."""
@@ -70,50 +53,15 @@ BACKOFF_MAX_S: Final = 30.0
 STABLE_S: Final = 10.0
 """A connection that was let in for this long was a good one: the next pause is a first one again."""
 
-FRAME_BYTES: Final = 64 * 1024 * 1024
-"""Longest message that is taken; a longer one ends the connection."""
-
-QUEUED_FRAMES: Final = 64
-"""Messages that wait to be read from the connection; beyond it the gateway is made to wait."""
+AGAIN_S, AGAIN_MAX_S = 2.0, 60.0
+"""First and longest pause before a channel is asked for once more, where the gateway could not read it; it doubles:
+25 of them stay within the gateway's messages a minute."""
 
 QUEUED_EVENTS: Final = 256
 """Events of one subscription that wait for their reader; twice as many while an answer is awaited."""
 
 Token = str | Callable[[], str | Awaitable[str]] | None
 """A token; or what gives one, asked before the first connection and again when the gateway wants a fresh one."""
-
-
-class _LostError(StreamError):
-    """A connection could not be made, or ended; another one may help."""
-
-
-class Subscription:
-    """One subscription: iterate over its events. One task reads it; what it reads too slowly holds the others up."""
-
-    def __init__(self, stream: StreamClient, name: str, queue: EventQueue, keep: int | None) -> None:
-        self.name = name
-        self.view = View(keep, stream.columns)
-        """The rows as of the event that was read last."""
-        self.changes = Changes([], [], [])
-        """What the event that was read last changed in the view."""
-        self._stream = stream
-        self._queue = queue
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> Event:
-        """The next event. Raises StreamError where the subscription or the stream ended for good."""
-        event = await self._queue.get()
-        if isinstance(event, Snapshot | Batch):
-            if isinstance(event, Snapshot):
-                self.view.arrange(self._stream.columns)
-            self.changes = self.view.apply(event)
-        return event
-
-    async def close(self) -> None:
-        """End it; the iteration ends after what had come already."""
-        await self._stream.unsubscribe(self)
 
 
 class _Line:
@@ -124,10 +72,18 @@ class _Line:
         loop = asyncio.get_running_loop()
         self.begun: asyncio.Future[None] = loop.create_future()
         self.answer: asyncio.Future[Page | Error] | None = None
+        self.again: asyncio.Task[None] | None = None
+        self.pause_s = AGAIN_S
 
 
 class StreamClient:
-    """Connects, connects again after failures with growing pauses, and resumes each subscription where it was."""
+    """Connects, connects again after failures with growing pauses, and resumes each subscription where it was.
+
+    async with StreamClient("http://127.0.0.1:8000", token) as stream:
+        subscription = await stream.subscribe("SPY calls premium>=100k", snapshot=50)
+        async for event in subscription:
+            ...  # Snapshot, Batch, Error, Disconnected or Reconnected
+    """
 
     def __init__(
         self,
@@ -157,7 +113,7 @@ class StreamClient:
         self._lines: dict[str, _Line] = {}
         self._awaited = 0
         self._names = 0
-        self._socket: ClientConnection | None = None
+        self._connection: Connection | None = None
         self._renewed = False
         self._task: asyncio.Task[None] | None = None
         self._let_in = asyncio.Event()
@@ -177,7 +133,7 @@ class StreamClient:
     @property
     def connected(self) -> bool:
         """Whether there is a connection now, let in."""
-        return self._socket is not None
+        return self._connection is not None
 
     @property
     def lag_ms(self) -> int:
@@ -245,7 +201,7 @@ class StreamClient:
                     f"The subscription did not begin in {ANSWER_S:g} s.", "Try again."
                 ) from None
             raise
-        return Subscription(self, name, queue, keep)
+        return Subscription(name, queue, View(keep, self.columns), self)
 
     async def unsubscribe(self, subscription: Subscription) -> None:
         """End a subscription; nothing happens where it has ended."""
@@ -289,9 +245,7 @@ class StreamClient:
     async def _leave(self, name: str) -> None:
         if (line := self._lines.pop(name, None)) is None:
             return
-        if line.answer is not None and not line.answer.done():
-            line.answer.set_exception(StreamError(f"The subscription {name!r} was ended."))
-        line.queue.end()
+        _end(line, None)
         if self._follower.unsubscribe(name):
             await self._send(Unsubscribe(name))
 
@@ -311,15 +265,9 @@ class StreamClient:
 
     async def _send(self, message: msgspec.Struct) -> None:
         """Send, where there is a connection; the opening of the next one says what is still wanted."""
-        if (socket := self._socket) is None:
-            return
-        frame = self._encoding.encode(message)
-        if len(frame) > MESSAGE_BYTES:
-            raise StreamError(f"The message has {len(frame)} bytes, at most {MESSAGE_BYTES} are allowed.")
-        try:
-            await socket.send(frame if self._encoding.binary else frame.decode())
-        except ConnectionClosed:
-            return  # the reader of the connection finds out too, and why
+        if self._connection is not None:
+            with suppress(LostError):  # who reads it finds out too
+                await self._connection.send(message)
 
     async def _run(self) -> None:
         """Keep a connection up until cancelled. Raises StreamError where that does not help."""
@@ -327,8 +275,8 @@ class StreamClient:
         try:
             while True:
                 try:
-                    await self._connection()
-                except _LostError as lost:
+                    await self._connect()
+                except LostError as lost:
                     if not self._let_in.is_set():
                         raise StreamError(
                             str(lost), "Start one with `flowtape serve` or `flowtape up`."
@@ -354,82 +302,32 @@ class StreamClient:
                 _end(line, error)
             self._lines.clear()
 
-    async def _connection(self) -> None:
+    async def _connect(self) -> None:
         """One connection, from opening to its end, which is always an error."""
-        token = await self._current_token()
+        connection = await Connection.open(
+            self.url, self._encoding, await self._current_token(), token_in_hello=self._token_in_hello
+        )
         loop = asyncio.get_running_loop()
+        began = loop.time()
+        self._renewed = False
         try:
-            async with asyncio.timeout(OPEN_S):
-                socket = await self._connect(token)
-        except TimeoutError:
-            raise _LostError(f"{self.url} did not open within {OPEN_S:g} s.") from None
-        let_in_at: float | None = None
-        try:
-            async with asyncio.timeout(OPEN_S):
-                if self._token_in_hello:
-                    hello = self._encoding.encode(Hello(token))
-                    await socket.send(hello if self._encoding.binary else hello.decode())
-                first = await self._receive(socket)
-                if not isinstance(first, Welcome):
-                    raise MessageError(f"{self.url} began with {first!r:.80}, expected a welcome.")
-                self._take(first)
-                self._renewed = False
-                let_in_at = loop.time()
-                # Nothing is awaited between these two: what is subscribed from now on is sent by itself.
-                self._socket = socket
-                opening = self._follower.opening()
-                self._let_in.set()
+            self._follower.receive(connection.welcome)
+            # Nothing is awaited between these two: what is subscribed from now on is sent by itself.
+            self._connection = connection
+            opening = self._follower.opening()
+            self._let_in.set()
+            async with asyncio.timeout(self._silence_s) as watchdog:
                 for message in opening:
                     await self._send(message)
-            await self._follow(socket)
+                await self._follow(connection, watchdog)
         except TimeoutError:
-            if let_in_at is None:
-                raise _LostError(f"{self.url} did not let us in within {OPEN_S:g} s.") from None
-            raise _LostError(f"{self.url} was silent for {self._silence_s:g} s.") from None
-        except ConnectionClosed as closed:
-            raise self._why(closed) from None
+            raise LostError(f"{self.url} was silent for {self._silence_s:g} s.") from None
         finally:
-            self._socket = None
+            self._connection = None
             self._follower.lost()
-            if let_in_at is not None and loop.time() - let_in_at >= STABLE_S:
+            if loop.time() - began >= STABLE_S:
                 self._backoff.reset()
-            try:
-                await socket.close()
-            finally:
-                socket.transport.abort()
-
-    async def _connect(self, token: str | None) -> ClientConnection:
-        headers = {} if token is None or self._token_in_hello else {"Authorization": f"Bearer {token}"}
-        try:
-            socket = await connect(
-                self.url,
-                additional_headers=headers,
-                subprotocols=[Subprotocol(self._encoding.subprotocol)],
-                compression=None,
-                max_size=FRAME_BYTES,
-                max_queue=QUEUED_FRAMES,
-                ping_interval=None,  # the gateway's heartbeats tell both that the other lives
-                open_timeout=None,
-                close_timeout=CLOSE_S,
-                proxy=None if is_loopback(urlsplit(self.url).hostname or "") else True,
-            )
-        except InvalidStatus as answered:
-            status = answered.response.status_code
-            if (refused := handshake_refusal(self.url, status)) is not None:
-                raise refused from None
-            raise _LostError(f"{self.url} answered with HTTP status {status}.") from None
-        except (OSError, EOFError, WebSocketException) as error:
-            why = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
-            raise _LostError(
-                f"No gateway answers at {self.url}: {why}.",
-                "Start one with `flowtape serve` or `flowtape up`.",
-            ) from None
-        if socket.subprotocol != self._encoding.subprotocol:
-            await socket.close()
-            raise StreamError(
-                f"{self.url} does not speak {self._encoding.subprotocol}.", "Check the address."
-            )
-        return socket
+            await connection.close()
 
     async def _current_token(self) -> str | None:
         if not callable(self._token):
@@ -439,21 +337,16 @@ class StreamClient:
             self._fresh = await given if inspect.isawaitable(given) else given
         return self._fresh
 
-    async def _receive(self, socket: ClientConnection) -> ServerMessage:
-        # Undecoded, a text frame is its bytes too.
-        return self._encoding.server_message(await socket.recv(decode=False))
-
-    async def _follow(self, socket: ClientConnection) -> None:
-        """Take what comes until the connection ends. Raises TimeoutError after silence."""
+    async def _follow(self, connection: Connection, watchdog: asyncio.Timeout) -> None:
+        """Take what comes until the connection ends, or is silent for too long."""
         loop = asyncio.get_running_loop()
-        async with asyncio.timeout(None) as watchdog:
-            while True:
-                # Set anew for each message, as a reader that holds everything up is no silence of the gateway.
-                watchdog.reschedule(loop.time() + self._silence_s)
-                message = await self._receive(socket)
-                for queue in self._take(message):
-                    watchdog.reschedule(None)
-                    await queue.room()
+        while True:
+            watchdog.reschedule(loop.time() + self._silence_s)
+            message = await connection.receive()
+            for queue in self._take(message):
+                # A reader that holds everything up is no silence of the gateway.
+                watchdog.reschedule(None)
+                await queue.room()
 
     def _take(self, message: ServerMessage) -> list[EventQueue]:
         """Pass a message on; gives the queues that are full now."""
@@ -469,32 +362,41 @@ class StreamClient:
             if isinstance(event, Error) and event.sub is not None and event.code in ENDING:
                 _end(self._lines.pop(name), StreamError(event.message, code=event.code))
                 continue
-            if isinstance(event, Snapshot | Batch) and not line.begun.done():
-                line.begun.set_result(None)
+            if isinstance(event, Error):
+                if event.code == ErrorCode.SOURCE_UNAVAILABLE:
+                    self._later(name, line)
+            elif isinstance(event, Snapshot | Batch):
+                line.pause_s = AGAIN_S
+                if not line.begun.done():
+                    line.begun.set_result(None)
             line.queue.put(event)
             if line.queue.full:
                 full.append(line.queue)
         return full
 
+    def _later(self, name: str, line: _Line) -> None:
+        """Subscribe to a channel once more after a pause: the gateway has forgotten what it could not read."""
+        asked = self._follower.again(name)
+        if asked is not None and asked.channel is not None and line.again is None:
+            line.again = asyncio.create_task(self._ask_again(name, line))
+
+    async def _ask_again(self, name: str, line: _Line) -> None:
+        await asyncio.sleep(line.pause_s)
+        line.again, line.pause_s = None, min(AGAIN_MAX_S, 2 * line.pause_s)
+        if (asked := self._follower.again(name)) is not None:
+            await self._send(asked)
+
     def _tell(self, event: Disconnected) -> None:
         for line in self._lines.values():
             line.queue.put(event)
-
-    def _why(self, closed: ConnectionClosed) -> Exception:
-        """The error of a connection that ended."""
-        if closed.rcvd is None:
-            if closed.sent is not None and closed.sent.code == 1009:
-                return _LostError(f"{self.url} sent a message of more than {FRAME_BYTES >> 20} MiB.")
-            return _LostError(f"The connection to {self.url} broke.")
-        code, reason = closed.rcvd.code, closed.rcvd.reason
-        said = f" {reason}" if reason else ""
-        return refusal(code, reason) or _LostError(f"{self.url} closed the stream with {code}{said}.")
 
 
 def _end(line: _Line, error: Exception | None) -> None:
     """Nothing more comes: tell all who wait."""
     line.queue.end(error)
-    told = error or StreamError("The stream is closed.")
+    if line.again is not None:
+        line.again.cancel()
+    told = error or StreamError("The subscription was ended.")
     if not line.begun.done():
         line.begun.set_exception(told)
         line.begun.exception()  # seen, also where nobody waits any more
