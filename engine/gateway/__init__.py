@@ -1,0 +1,1 @@
+"""The stream without sockets: what each session gets, and when."""

@@ -1,0 +1,218 @@
+"""What a subscription gets first: what it missed since its position, or a snapshot; equal ones share a search."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from typing import Final, NamedTuple, Protocol
+
+import msgspec
+from redis.exceptions import RedisError
+
+from engine.gateway.announced import Announced
+from engine.gateway.frames import Batch, rows_message
+from engine.gateway.meter import Meter
+from engine.gateway.replay import Replay, batches
+from engine.gateway.subscription import Group, Subscription
+from engine.gateway.tape import Gap, Tape
+from engine.metrics import QueryKind, Resume
+from engine.search_async import AsyncSearch
+from engine.search_page import Row
+from schemas.errors import FlowtapeError, PositionError
+from schemas.messages import ErrorCode
+from schemas.stream_position import StreamPosition
+from schemas.trade import Trade
+
+log = logging.getLogger(__name__)
+
+AGAIN_S: Final = 2.0
+"""Pause before a search that failed is tried again."""
+
+RESUME_ROWS: Final = 2_000
+"""Rows of a delayed tier that are sent to who resumes; of more, a snapshot."""
+
+_OUTCOMES: Final = {
+    Gap.EPOCH: Resume.SNAPSHOT_EPOCH,
+    Gap.TRIMMED: Resume.SNAPSHOT_TRIMMED,
+    Gap.TOO_FAR: Resume.SNAPSHOT_TOO_FAR,
+}
+
+_to_trade = msgspec.json.Decoder(Trade).decode
+
+
+class _Found(NamedTuple):
+    rows: list[Announced]
+    before: str | None
+    position: StreamPosition
+
+
+class Source(Protocol):
+    """What the hub knows of Redis."""
+
+    meter: Meter
+    tape: Tape
+    source_error: str | None
+
+    @property
+    def available(self) -> bool:
+        """Whether the tape is being read."""
+
+
+def announced_of(row: Row) -> Announced:
+    """A found document as it is sent."""
+    return Announced(_to_trade(row.document), row.position.partition)
+
+
+class Loading:
+    """Loads subscriptions, each in a task of its own until it has what it needs."""
+
+    def __init__(self, source: Source, search: AsyncSearch, replay: Replay, concurrency: int) -> None:
+        self._source = source
+        self._search = search
+        self._replay = replay
+        self._turns = asyncio.Semaphore(concurrency)
+        self._queued: dict[tuple[object, int], asyncio.Task[_Found]] = {}
+        self._back = asyncio.Event()
+
+    def begin(self, subscription: Subscription, since: str | None) -> None:
+        """Send what was missed since a position, else a snapshot; what comes meanwhile is held."""
+        self.end(subscription)
+        subscription.loading = True
+        subscription.forget_held()
+        subscription.task = asyncio.create_task(self._load(subscription, since))
+
+    def end(self, subscription: Subscription) -> None:
+        """The subscription is over, or begins again."""
+        if subscription.task is not None:
+            subscription.task.cancel()
+            subscription.task = None
+
+    def source_is_back(self) -> None:
+        """Those who wait for Redis may go on."""
+        self._back.set()
+        self._back = asyncio.Event()
+
+    async def _load(self, subscription: Subscription, since: str | None) -> None:
+        session, told = subscription.session, False
+        while True:
+            try:
+                await session.writable()
+                if not self._source.available:
+                    if self._source.source_error is not None and not told:
+                        told = True
+                        session.send_error(
+                            ErrorCode.SOURCE_UNAVAILABLE, self._source.source_error, subscription.name
+                        )
+                    await self._back.wait()
+                if since is None or not await self._resume(subscription, since):
+                    await self._snapshot(subscription)
+                break
+            except FlowtapeError as error:
+                if not told:
+                    told = True
+                    session.send_error(ErrorCode.SEARCH_FAILED, str(error), subscription.name)
+                await asyncio.sleep(AGAIN_S)
+            except (RedisError, OSError):
+                # The reader of the tape meets the same, and says so to everybody.
+                await asyncio.sleep(AGAIN_S)
+        subscription.task = None
+        subscription.loading = False
+        subscription.release()
+
+    async def _snapshot(self, subscription: Subscription) -> None:
+        session = subscription.session
+        found = await self._find(subscription.group, subscription.rows)
+        await session.writable()
+        more = found.before is not None or subscription.rows == 0
+        subscription.older, subscription.complete = found.before, not more
+        message = {
+            "op": "snapshot",
+            "sub": subscription.name,
+            "pos": found.position.text(),
+            "more": more,
+            "before": found.before,
+            "recovered": False,
+        }
+        self._source.meter.rows += len(found.rows)
+        session.write(rows_message(message, found.rows, session.encoding))
+
+    async def _find(self, group: Group, rows: int) -> _Found:
+        """The newest rows of a group, from a search that began after this call: all who wait for it share it."""
+        key = (group.key, rows)
+        queued = self._queued.get(key)
+        if queued is None:
+            queued = self._queued[key] = asyncio.create_task(self._search_snapshot(group, rows))
+            # Those who waited for it may all have left.
+            queued.add_done_callback(lambda task: task.cancelled() or task.exception())
+        return await asyncio.shield(queued)
+
+    async def _search_snapshot(self, group: Group, rows: int) -> _Found:
+        async with self._turns:
+            del self._queued[group.key, rows]
+            until = group.terms.until(time.time_ns() // 1_000_000)
+            # Before the search: what is announced from here on comes in batches.
+            position = self._source.tape.position._replace(until=until)
+            if not rows:
+                return _Found([], None, position)
+            begun = time.perf_counter()
+            page = await self._search.page(group.filter, rows, until=until)
+            self._source.meter.metrics.query[QueryKind.SNAPSHOT].observe_many(time.perf_counter() - begun)
+            return _Found([announced_of(row) for row in page.rows], page.before, position)
+
+    async def _resume(self, subscription: Subscription, since: str) -> bool:
+        """Send what was missed since a position, whole and in order; False where that cannot be done."""
+        group, session = subscription.group, subscription.session
+        made = await self._missed(group, since)
+        resumes = self._source.meter.metrics.resumes
+        if isinstance(made, Gap):
+            resumes[_OUTCOMES[made]].inc()
+            return False
+        resumes[Resume.RECOVERED].inc()
+        for batch in made:
+            await session.writable()
+            session.send_batch(subscription, batch)
+        return True
+
+    async def _missed(self, group: Group, since: str) -> list[Batch] | Gap:
+        try:
+            position = StreamPosition.parse(since)
+        except PositionError:
+            return Gap.EPOCH
+        if (position.until is None) != (group.terms.delay_s == 0):
+            # From a tier with another delay: what of the tape it has seen is another question.
+            return Gap.EPOCH
+        missed = await self._replay.missed(group.filter, position)
+        if isinstance(missed, Gap):
+            return missed
+        if position.until is None:
+            return batches(missed, position, group.terms.rows)
+        return await self._missed_behind(
+            group,
+            position,
+            missed.position,
+            [a.trade.id for a, passes in missed.found if not passes and a.trade.ts <= position.until],
+        )
+
+    async def _missed_behind(
+        self, group: Group, since: StreamPosition, to: StreamPosition, gone: list[str]
+    ) -> list[Batch] | Gap:
+        """As the tape is ahead of what a delayed tier may see, its rows come from a search."""
+        until = group.terms.until(time.time_ns() // 1_000_000)
+        assert until is not None
+        found = await self._search.since(
+            group.filter,
+            [offset.seq for offset in since.offsets],
+            [offset.seq for offset in to.offsets],
+            RESUME_ROWS,
+            (since.until, until),
+        )
+        if found.total > len(found.rows):
+            return Gap.TOO_FAR
+        rows = [announced_of(row) for row in found.rows]
+        size = group.terms.rows
+        parts = [rows[start : start + size] for start in range(0, len(rows), size)] or [[]]
+        # Until the last part is there the client stands where it stood.
+        made = [Batch(part, 0, (), since.text(), recovered=True) for part in reversed(parts[1:])]
+        made.append(Batch(parts[0], 0, gone, to._replace(until=until).text(), recovered=True))
+        return made

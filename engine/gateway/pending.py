@@ -1,0 +1,89 @@
+"""Trades that wait for a batch: the newest version of each, the newest ones only where they are too many."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final, NamedTuple
+
+from engine.gateway.announced import Announced
+
+SLACK: Final = 4
+"""Times a batch's rows that are held before the oldest are left out."""
+
+GONE_LIMIT: Final = 1_000
+"""Ids of trades that no longer pass; with more of them a new snapshot is shorter."""
+
+
+class Taken(NamedTuple):
+    """What one batch holds."""
+
+    rows: list[Announced]
+    """Newest first."""
+    skipped: int
+    gone: list[str]
+
+
+class Pending:
+    """Collects for one batch of at most `rows` rows."""
+
+    def __init__(self, rows: int) -> None:
+        self._rows = rows
+        self._trades: dict[str, Announced] = {}
+        self._gone: dict[str, None] = {}
+        self._skipped = 0
+
+    def __bool__(self) -> bool:
+        return bool(self._trades or self._skipped)
+
+    @property
+    def overflowed(self) -> bool:
+        """Whether more trades left the filter than a batch can say."""
+        return len(self._gone) > GONE_LIMIT
+
+    def add(self, announced: Announced) -> None:
+        """A trade that passes the filter."""
+        self._gone.pop(announced.trade.id, None)
+        self._put(announced)
+
+    def withdraw(self, announced: Announced) -> None:
+        """A trade that passed the filter before and no longer does: its row is sent as it is now."""
+        self._gone[announced.trade.id] = None
+        self._put(announced)
+
+    def absorb(self, rows: Iterable[Announced], skipped: int, gone: Iterable[str]) -> None:
+        """What another batch held."""
+        for announced in rows:
+            self._put(announced)
+            self._gone.pop(announced.trade.id, None)
+        self._gone.update(dict.fromkeys(gone))
+        self._skipped += skipped
+
+    def take(self) -> Taken:
+        """The batch; nothing is left behind."""
+        rows = self._newest()
+        taken = Taken(rows, self._skipped + len(self._trades) - len(rows), list(self._gone))
+        self.clear()
+        return taken
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._trades, self._gone, self._skipped = {}, {}, 0
+
+    def _put(self, announced: Announced) -> None:
+        held = self._trades.get(announced.trade.id)
+        if held is not None and held.trade.seq > announced.trade.seq:
+            return
+        self._trades[announced.trade.id] = announced
+        if len(self._trades) > SLACK * self._rows:
+            rows = self._newest()
+            self._skipped += len(self._trades) - len(rows)
+            self._trades = {a.trade.id: a for a in rows}
+
+    def _newest(self) -> list[Announced]:
+        if len(self._trades) == 1:
+            return list(self._trades.values())
+        return sorted(self._trades.values(), key=_order, reverse=True)[: self._rows]
+
+
+def _order(announced: Announced) -> tuple[int, int, int]:
+    return announced.order

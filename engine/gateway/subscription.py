@@ -1,0 +1,130 @@
+"""Subscriptions, and the groups in which those of equal filter and terms share one match and one batch."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, NamedTuple
+
+from engine.gateway.frames import Batch
+from engine.gateway.pending import Pending
+from schemas.filter import Filter
+from schemas.stream_position import StreamPosition
+from schemas.tier import Delivery, Tier
+
+if TYPE_CHECKING:
+    from engine.gateway.session import Session
+
+
+class Terms(NamedTuple):
+    """What of a tier decides how a filter's trades are delivered."""
+
+    delivery: Delivery
+    interval_ms: int
+    delay_s: int
+    rows: int
+
+    @classmethod
+    def of(cls, tier: Tier) -> Terms:
+        """The terms of a tier."""
+        return cls(tier.delivery, tier.interval_ms, tier.delay_s, tier.rows)
+
+    def until(self, now_ms: int) -> int | None:
+        """The newest exchange time that may be shown, unix ms; None is live."""
+        return now_ms - self.delay_s * 1000 if self.delay_s else None
+
+
+class Group:
+    """All subscriptions of one filter on the same terms."""
+
+    __slots__ = (
+        "after", "failing", "filter", "members", "next_at", "pending", "positioned_at", "scheduled", "shown_to",
+        "slot", "terms",
+    )  # fmt: skip
+
+    def __init__(self, wanted: Filter, terms: Terms, after: StreamPosition, now: float) -> None:
+        self.filter = wanted
+        self.terms = terms
+        self.members: dict[Subscription, None] = {}
+        self.pending = Pending(terms.rows)
+        self.slot = -1
+        """Its place in the index of filters."""
+        self.next_at = 0.0
+        """Time of the event loop from which it may send again, seconds."""
+        self.scheduled = False
+        self.positioned_at = now
+        """When its members were last told a position."""
+        self.after = after
+        """Poll: up to here its searches have come, with the newest exchange time shown."""
+        self.failing = False
+        """Poll: whether its last search failed."""
+        self.shown_to: str = after.text()
+        """The position that its members were last told."""
+
+    @property
+    def key(self) -> tuple[str, Terms]:
+        """What equal groups share."""
+        return self.filter.key, self.terms
+
+    def send(self, batch: Batch, now: float) -> None:
+        """Give a batch to all members."""
+        self.positioned_at = now
+        self.shown_to = batch.pos
+        for member in self.members:
+            member.deliver(batch)
+
+
+class Saved(NamedTuple):
+    """The saved channel that a subscription is of."""
+
+    key: str
+    link: str
+    """The link id by which it was subscribed; empty for the user's own."""
+
+
+class Subscription:
+    """One client's interest under a name of its own."""
+
+    __slots__ = (
+        "channel", "complete", "group", "held", "held_pos", "loading", "name", "older", "rows", "session", "task",
+    )  # fmt: skip
+
+    def __init__(self, session: Session, name: str, group: Group, rows: int, channel: Saved | None) -> None:
+        self.session = session
+        self.name = name
+        self.group = group
+        self.rows = rows
+        """Rows of its snapshots."""
+        self.channel = channel
+        self.loading = True
+        """Its snapshot, or what it missed, is still to be sent: batches are held until then."""
+        self.held: Pending | None = None
+        """What could not be sent yet."""
+        self.held_pos = ""
+        self.older: str | None = None
+        """The cursor below its snapshot; None where it had none."""
+        self.complete = False
+        """Its snapshot reached the oldest trade: there is no history."""
+        self.task: asyncio.Task[None] | None = None
+
+    def deliver(self, batch: Batch) -> None:
+        """Send a batch, or hold what is in it: the newest rows of all that is held are sent later."""
+        if self.loading or self.held is not None or self.session.clogged:
+            if self.held is None:
+                self.held = Pending(self.group.terms.rows)
+                self.session.holds(self)
+            self.held.absorb(batch.rows, batch.skipped, batch.gone)
+            self.held_pos = batch.pos
+        else:
+            self.session.send_batch(self, batch)
+
+    def release(self) -> None:
+        """Send what is held, if the client can take it and has its snapshot."""
+        if self.held is None or self.loading or self.session.clogged:
+            return
+        held, self.held = self.held, None
+        rows, skipped, gone = held.take()
+        self.session.send_batch(self, Batch(rows, skipped, gone, self.held_pos))
+
+    def forget_held(self) -> None:
+        """What is held is of no use any more: a snapshot follows."""
+        self.held = None
