@@ -21,12 +21,18 @@ VERBS: dict[str, str] = {
     "feed": "Run one vendor's live feed.",
     "replay": "Play a recorded file through the same path as live prints.",
     "index": "Run one indexer.",
+    "serve": "Run one gateway: the live stream over WebSocket, and HTTP.",
     "query": "Search the trades, newest first.",
+    "channels": "List, save, rename, share or delete a user's saved channels.",
     "dead": "List what could not be processed, or try it again.",
+    "token": "Make a token, or a link that lets a browser in once.",
     "doctor": "Check the Redis in use and say what to change.",
     "bench": "Measure: ingest or search.",
 }
 """The commands in the order of the help; `engine/commands/<verb>.py` holds a function of the same name."""
+
+ABOVE: dict[str, str] = {"serve": "web.commands.serve"}
+"""Verbs whose module lies in a layer above this one, which names it and imports nothing of it."""
 
 INTERRUPTED, TERMINATED = 130, 143
 """Exit statuses after Ctrl-C and after SIGTERM, as shells count them."""
@@ -105,7 +111,8 @@ def explained(error: BaseException) -> FlowtapeError | None:
 
 
 def _load(verb: str) -> Callable[..., Any]:
-    run: Callable[..., Any] = getattr(importlib.import_module(f"engine.commands.{verb}"), verb)
+    module = importlib.import_module(ABOVE.get(verb, f"engine.commands.{verb}"))
+    run: Callable[..., Any] = getattr(module, verb)
     return run
 
 

@@ -57,12 +57,12 @@ def connect(settings: Settings) -> redis.Redis:
     return client
 
 
-def connect_async(settings: Settings) -> redis.asyncio.Redis:
-    """As `connect`, for asyncio; the connection is made at the first command."""
+def connect_async(settings: Settings, retries: int = RETRIES) -> redis.asyncio.Redis:
+    """As `connect`, for asyncio; the connection is made at the first command, and tried `retries` times again."""
     try:
         return redis.asyncio.Redis.from_url(
             _url(settings),
-            retry=AsyncRetry(ExponentialWithJitterBackoff(BACKOFF_MAX_SECONDS, BACKOFF_SECONDS), RETRIES),
+            retry=AsyncRetry(ExponentialWithJitterBackoff(BACKOFF_MAX_SECONDS, BACKOFF_SECONDS), retries),
             **_options(),
         )
     except ValueError as error:

@@ -1,0 +1,89 @@
+"""The WebSocket of a session: uvicorn's own protocol, with what ASGI cannot say: is it full, send now, end now."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.frames import Frame as WebSocketFrame
+from websockets.frames import Opcode
+from websockets.protocol import State
+
+from engine.gateway.frames import Frame
+from schemas.messages import CloseCode
+
+EXTENSION: Final = "flowtape.wire"
+"""Where an ASGI scope holds the connection."""
+
+LINGER_S: Final = 5.0
+"""How long a connection that was closed may take to send what is left, before it is cut."""
+
+
+class Wire(WebSocketsSansIOProtocol):
+    """One connection, as `engine.gateway.session.Outlet` wants it.
+
+    Frames are written to the transport as they are: without compression and masks the bytes are the same for every
+    client, so they are made once for all.
+    """
+
+    buffer_bytes = 262_144
+    """Unsent bytes from which a connection is clogged; the server sets it."""
+
+    on_unclog: Callable[[], None] | None = None
+
+    @property
+    def clogged(self) -> bool:
+        """Whether more is unsent than it should hold."""
+        return not self.writable.is_set()
+
+    def connection_made(self, transport: Any) -> None:
+        """The protocol's own, with the buffer's bound."""
+        super().connection_made(transport)
+        transport.set_write_buffer_limits(high=self.buffer_bytes)
+
+    def handle_connect(self, event: Any) -> None:
+        """The protocol's own; the application finds this connection in its scope."""
+        super().handle_connect(event)
+        if self.response.status_code == 101:
+            scope: Any = self.scope
+            scope["extensions"][EXTENSION] = {"wire": self}
+
+    def resume_writing(self) -> None:
+        """The protocol's own; then the session may send what it held."""
+        super().resume_writing()
+        if self.on_unclog is not None and not self.close_sent:
+            self.on_unclog()
+
+    def write(self, frame: Frame) -> None:
+        """Send a frame, or leave it in the transport's buffer; after the end it does nothing."""
+        if self.close_sent or self.disconnected or self.conn.state is not State.OPEN:
+            return
+        if frame.wire is None:
+            opcode = Opcode.BINARY if frame.binary else Opcode.TEXT
+            frame.wire = WebSocketFrame(opcode, frame.payload).serialize(mask=False)
+        self.transport.write(frame.wire)
+
+    def close(self, code: int, reason: str) -> None:
+        """Say why, and cut the connection where it does not end by itself within LINGER_S."""
+        if self.close_sent or self.disconnected or self.conn.state is not State.OPEN:
+            return
+        self.queue.put_nowait({"type": "websocket.disconnect", "code": code, "reason": reason})
+        self.conn.send_close(code, reason)
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        self.close_sent = True
+        if self.read_paused:
+            self.read_paused = False
+            self.transport.resume_reading()
+        self.close_timer = self.loop.call_later(LINGER_S, self.transport.abort)
+
+    def keepalive_timeout(self) -> None:
+        """No pong came: whoever was there is gone, and what is unsent with it."""
+        self.pong_timer = None
+        self.pending_ping_payload = None
+        if not self.transport.is_closing():
+            self.queue.put_nowait({"type": "websocket.disconnect", "code": int(CloseCode.HEARTBEAT_LOST)})
+            self.conn.fail(CloseCode.HEARTBEAT_LOST, "No pong came.")
+            self.transport.write(b"".join(self.conn.data_to_send()))
+            self.close_sent = True
+            self.close_timer = self.loop.call_later(1.0, self.transport.abort)
