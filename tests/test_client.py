@@ -406,6 +406,72 @@ def test_history_goes_on_page_by_page_and_begins_anew_with_a_new_snapshot() -> N
     run(scenario())
 
 
+def test_history_begins_at_the_newest_where_no_rows_came_first() -> None:
+    async def script(peer: Peer) -> None:
+        await peer.say(WELCOME)
+        await peer.subscribed()
+        await peer.say(Snapshot("s1", [], "p1_5", True, None, False))
+        assert await peer.hear() == History("s1", "p1_5", 1)
+        await peer.say(Page("s1", [row(8)], None, False))
+        assert (await peer.subscribed()).since == "p1_3"
+        await peer.say(batch("s2", pos="p1_6", recovered=True))
+        assert await peer.hear() == History("s2", "p1_3", 1)
+        await peer.say(Page("s2", [row(8)], None, False))
+        await peer.gone()
+
+    async def scenario() -> None:
+        async with ScriptedGateway(script) as gateway, StreamClient(gateway.url) as stream:
+            empty = await stream.subscribe(snapshot=0)
+            assert ids((await stream.history(empty, limit=1)).rows) == ["t_8"]
+            resumed = await stream.subscribe(since="p1_3")
+            assert ids((await stream.history(resumed, limit=1)).rows) == ["t_8"]
+
+    run(scenario())
+
+
+def test_an_error_of_who_gives_the_token_ends_the_stream_with_it() -> None:
+    given = ["t1"]
+
+    async def script(peer: Peer) -> None:
+        await begin(peer)
+        await peer.close(CloseCode.NOT_AUTHENTICATED)
+
+    async def scenario() -> None:
+        async with ScriptedGateway(script) as gateway, StreamClient(gateway.url, given.pop) as stream:
+            subscription = await stream.subscribe()
+            await events(subscription, 2)
+            with pytest.raises(IndexError):
+                await anext(subscription)
+
+    run(scenario())
+
+
+def test_a_reader_that_never_reads_does_not_make_the_queue_grow_with_each_connection() -> None:
+    queued = 4
+
+    async def scenario() -> None:
+        async with (
+            ScriptedGateway(*[_one_batch] * 50) as gateway,
+            StreamClient(gateway.url, queued_events=queued, **QUICK) as stream,
+        ):
+            subscription = await stream.subscribe()
+            before = -1
+            while before != gateway.connections:  # until it connects no more
+                before = gateway.connections
+                await asyncio.sleep(0.5)
+            assert gateway.connections <= queued
+            await events(subscription, 10 * queued)
+            assert gateway.connections > before
+
+    run(scenario())
+
+
+async def _one_batch(peer: Peer) -> None:
+    await begin(peer)
+    await peer.say(batch("s1", pos="p1_1"))
+    await peer.close(CloseCode.GOING_AWAY)
+
+
 def test_history_that_a_lost_connection_left_open_is_asked_again() -> None:
     async def first(peer: Peer) -> None:
         await begin(peer, 9, before="c1")

@@ -43,7 +43,7 @@ class _Subscribed:
     pos: str | None
     """Of the last message that came; the next connection goes on from it."""
     before: str | None = None
-    """Where the next page of history begins; None where there is nothing older."""
+    """Where the next page of history begins: a cursor or a position; None where there is nothing older."""
     history: History | None = None
     """The open question for older rows."""
     forgotten: int = 0
@@ -87,7 +87,7 @@ class Follower:
         """Begin one; the message is then sent, or is part of the next opening."""
         if message.sub in self._held:
             raise StreamError(f"There is a subscription {message.sub!r} already.", "End it, or name another.")
-        self._held[message.sub] = _Subscribed(message, message.since)
+        self._held[message.sub] = _Subscribed(message, message.since, message.since)
 
     def unsubscribe(self, sub: str) -> bool:
         """Forget one; False where there is none. What still comes for it is passed over."""
@@ -154,7 +154,8 @@ class Follower:
     def _follow(self, held: _Subscribed, message: Batch | Snapshot) -> list[Delivery]:
         held.pos, held.begun = message.pos, True
         if isinstance(message, Snapshot):
-            held.before = message.before
+            # Below a snapshot of no rows is everything: its position says so.
+            held.before = message.before or (message.pos if message.more else None)
         if not held.interrupted:
             return [(message.sub, message)]
         held.interrupted = False

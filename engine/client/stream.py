@@ -20,7 +20,7 @@ from engine.client.follower import Answer, Follower
 from engine.client.subscription import Subscription
 from engine.client.view import KEPT_ROWS, View
 from engine.processes.ending import end
-from schemas.errors import MessageError, StreamError
+from schemas.errors import StreamError
 from schemas.filter import Filter
 from schemas.messages import (
     ENCODINGS,
@@ -159,6 +159,8 @@ class StreamClient:
         """Leave; every iteration ends after what had come already."""
         if self._task is not None:
             await end([self._task])
+            if not self._task.cancelled():
+                self._task.exception()  # who iterated was told it
 
     async def subscribe(
         self,
@@ -278,12 +280,12 @@ class StreamClient:
                     await self._connect()
                 except LostError as lost:
                     if not self._let_in.is_set():
-                        raise StreamError(
-                            str(lost), "Start one with `flowtape serve` or `flowtape up`."
-                        ) from None
+                        raise
                     pause_s = self._backoff.next()
-                    self._tell(Disconnected(str(lost), pause_s))
+                    self._tell(Disconnected(lost.message, pause_s))
                     await asyncio.sleep(pause_s)
+                    for line in list(self._lines.values()):
+                        await line.queue.room()
                 except StreamError as refused:
                     if (
                         refused.code != CloseCode.NOT_AUTHENTICATED
@@ -294,7 +296,7 @@ class StreamClient:
                     self._renewed, self._fresh = True, None
                     if self._let_in.is_set():
                         self._tell(Disconnected(refused.message, 0.0))
-        except (StreamError, MessageError) as failure:
+        except Exception as failure:
             error = failure
             raise
         finally:
