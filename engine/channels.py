@@ -18,19 +18,18 @@ from redis.exceptions import ResponseError, WatchError
 
 from engine.backoff import Backoff
 from engine.channel_changes import follow
+from engine.channel_reading import channel_of, first_fault, readable, require, unknown, unreadable
 from engine.search_index import wanted_fields
 from schemas import keys
 from schemas.channel import (
     Channel,
     UnreadableChannel,
-    is_expected,
     is_link,
     is_whole_link,
     name_of,
     new_link,
-    tag_of,
 )
-from schemas.errors import ChannelError, FilterError, IndexMismatchError, RedisSetupError
+from schemas.errors import ChannelError, IndexMismatchError, RedisSetupError
 from schemas.filter import Filter
 
 if TYPE_CHECKING:
@@ -65,11 +64,13 @@ class Channels:
         self._now = now or (lambda: time.time_ns() // 1_000_000)
         self._writes = asyncio.Semaphore(WRITES)
         self._rng = random.Random()
+        self._prepared = False
 
     async def prepare(self) -> None:
         """Make the index of link ids where there is none.
 
-        Raises IndexMismatchError where it has other fields, and RedisSetupError where Redis has no search.
+        The first write does it too. Raises IndexMismatchError where it has other fields, and RedisSetupError where
+        Redis has no search.
         """
         from schemas.channel_document import index_arguments
 
@@ -86,6 +87,7 @@ class Channels:
                 ) from error
             else:
                 raise
+        self._prepared = True
 
     async def get(self, user: str, name_or_link: str) -> Channel:
         """The user's own channel of a name, or anybody's of a link id.
@@ -93,13 +95,13 @@ class Channels:
         Raises ChannelError: `unknown_channel`, `bad_name`, `unreadable_channel`.
         """
         if is_link(name_or_link):
-            return _readable(await self._shared(name_or_link))
+            return readable(await self._shared(name_or_link))
         name = name_of(name_or_link)
         pk = await _reply(self._client.hget(keys.channel_names(user), name))
         found = None if pk is None else await self._load(pk.decode(), name)
         if found is None or found.user != user:
-            raise _unknown(name)
-        return _readable(found)
+            raise unknown(name)
+        return readable(found)
 
     async def read(self, key: str) -> Channel:
         """The channel of a key that `changes` named or an earlier `Channel` had, whatever its name is now.
@@ -109,7 +111,7 @@ class Channels:
         found = await self._load(key.removeprefix(f"{keys.channel_prefix()}:"), key)
         if found is None:
             raise ChannelError("The channel was deleted.", code="unknown_channel")
-        return _readable(found)
+        return readable(found)
 
     async def put(
         self,
@@ -121,25 +123,39 @@ class Channels:
         expected: Collection[str] | None = None,
         new_name: str | None = None,
     ) -> Channel:
+        """The channel that `save` made or changed. Raises as it does."""
+        channel, _ = await self.save(user, name, wanted, limit, expected=expected, new_name=new_name)
+        return channel
+
+    async def save(
+        self,
+        user: str,
+        name: str,
+        wanted: Filter,
+        limit: int,
+        *,
+        expected: Collection[str] | None = None,
+        new_name: str | None = None,
+    ) -> tuple[Channel, bool]:
         """Save a filter under a name, or give the channel of that name another filter, and `new_name` with it.
 
-        `limit` is how many channels the user's tier saves; 0 is none. The same filter again changes nothing.
-        `expected` as for `schemas.channel.is_expected`. Raises ChannelError: `bad_name`, `no_channels`,
-        `channel_limit`, `unknown_channel` (renamed before it was made), `name_taken`, `channel_changed`,
-        `unreadable_channel`, `busy`.
+        Gives the channel and whether it was made. `limit` is how many channels the user's tier saves; 0 is none.
+        The same filter again changes nothing. `expected` as for `schemas.channel.is_expected`. Raises ChannelError:
+        `bad_name`, `no_channels`, `channel_limit`, `unknown_channel` (renamed before it was made), `name_taken`,
+        `channel_changed`, `unreadable_channel`, `busy`.
         """
         if limit <= 0:
             raise ChannelError("This tier saves no channels.", code="no_channels")
         name, new_name = name_of(name), None if new_name is None else name_of(new_name)
 
-        async def step(pipe: Pipe) -> Channel:
+        async def step(pipe: Pipe) -> tuple[Channel, bool]:
             found = await self._own(pipe, user, name)
             if found is not None:
                 fields = {"filter": wanted.key, "name": new_name or name}
-                return _readable(await self._rewrite(pipe, found, fields, expected))
-            _require(None, expected, name)
+                return readable(await self._rewrite(pipe, found, fields, expected)), False
+            require(None, expected, name)
             if new_name not in (None, name):
-                raise _unknown(name)
+                raise unknown(name)
             names = keys.channel_names(user)
             held = await _reply(pipe.hlen(names))
             # A name whose document is gone is counted already.
@@ -156,18 +172,18 @@ class Channels:
             pipe.multi()
             await _reply(pipe.hset(names, name, made.pk))
             await _commit(pipe, made)
-            return _readable(made)
+            return readable(made), True
 
         return await self._write(user, step)
 
     async def rename(
         self, user: str, name: str, new_name: str, *, expected: Collection[str] | None = None
-    ) -> None:
+    ) -> Channel | UnreadableChannel:
         """Give a channel another name; its key and link stay. The same name changes nothing.
 
         Raises ChannelError: `bad_name`, `unknown_channel`, `name_taken`, `channel_changed`, `busy`.
         """
-        await self._change(user, name, {"name": name_of(new_name)}, expected)
+        return await self._change(user, name, {"name": name_of(new_name)}, expected)
 
     async def share(self, user: str, name: str) -> str:
         """Make a link id by which everybody may read the channel, in place of an earlier one, and return it.
@@ -189,9 +205,9 @@ class Channels:
         async def step(pipe: Pipe) -> None:
             pk = await _reply(pipe.hget(names, name))
             if pk is None:
-                raise _unknown(name)
+                raise unknown(name)
             if expected is not None:
-                _require(await self._own(pipe, user, name), expected, name)
+                require(await self._own(pipe, user, name), expected, name)
             # Also what cannot be read may be deleted, so only the owner is looked at.
             key = self._document.make_primary_key(pk.decode())
             await pipe.watch(key)
@@ -209,13 +225,13 @@ class Channels:
         """What `engine.channel_changes.follow` says."""
         return follow(self._client, self._rng)
 
-    async def list(self, user: str) -> Sequence[Channel | UnreadableChannel]:
+    async def list(self, user: str) -> tuple[Channel | UnreadableChannel, ...]:
         """The user's channels by name; `LISTED` at most."""
         held: dict[bytes, bytes] = await _reply(self._client.hgetall(keys.channel_names(user)))
         names = {pk.decode(): name.decode() for name, pk in held.items()}
         ids = sorted(names)[:LISTED]
         if not ids:
-            return []
+            return ()
         found = await _reply(
             self._client.json().mget([self._document.make_primary_key(pk) for pk in ids], "$")
         )
@@ -228,30 +244,30 @@ class Channels:
                 document = self._document.model_validate(matches[0])
             except ValidationError as error:
                 key = self._document.make_primary_key(pk)
-                channels.append(UnreadableChannel(key, user, names[pk], "", _first(error)))
+                channels.append(UnreadableChannel(key, user, names[pk], "", first_fault(error)))
             else:
-                channels += [_channel(document)] if document.user == user else []
+                channels += [channel_of(document)] if document.user == user else []
         channels.sort(key=lambda channel: channel.name)
         return tuple(channels)
 
     async def _change(
         self, user: str, name: str, fields: dict[str, str], expected: Collection[str] | None = None
-    ) -> None:
+    ) -> Channel | UnreadableChannel:
         name = name_of(name)
 
-        async def step(pipe: Pipe) -> None:
+        async def step(pipe: Pipe) -> Channel | UnreadableChannel:
             found = await self._own(pipe, user, name)
             if found is None:
-                raise _unknown(name)
-            await self._rewrite(pipe, found, fields, expected)
+                raise unknown(name)
+            return channel_of(await self._rewrite(pipe, found, fields, expected))
 
-        await self._write(user, step)
+        return await self._write(user, step)
 
     async def _rewrite(
         self, pipe: Pipe, found: ChannelDocument, fields: dict[str, str], expected: Collection[str] | None
     ) -> ChannelDocument:
         """Queue and execute what gives a channel other fields. Raises WatchError."""
-        _require(found, expected, found.name)
+        require(found, expected, found.name)
         if all(getattr(found, field) == value for field, value in fields.items()):
             return found
         names, new_name = keys.channel_names(found.user), fields.get("name", found.name)
@@ -273,6 +289,9 @@ class Channels:
         """The result of a step that decides and writes with the user's names unchanged in between."""
         backoff = Backoff(RETRY_S, RETRY_MAX_S, self._rng)
         async with self._writes:
+            # Before there is a document: one that is older than the index is found a moment later.
+            if not self._prepared:
+                await self.prepare()
             for _ in range(ATTEMPTS):
                 async with self._client.pipeline(transaction=True) as pipe:
                     try:
@@ -303,7 +322,7 @@ class Channels:
         except NotFoundError:
             return None
         except ValidationError as error:
-            raise _unreadable(name, _first(error)) from None
+            raise unreadable(name, first_fault(error)) from None
 
     async def _shared(self, link: str) -> ChannelDocument:
         from aredis_om import NotFoundError
@@ -315,7 +334,7 @@ class Channels:
             except NotFoundError:
                 pass
             except ValidationError as error:
-                raise _unreadable(link, _first(error)) from None
+                raise unreadable(link, first_fault(error)) from None
             else:
                 if found.link == link:
                     return found
@@ -356,49 +375,3 @@ async def _commit(pipe: Pipe, document: Any) -> None:
 async def _reply(command: Any) -> Any:
     """The reply of a command: redis-py types asyncio's and the other's alike."""
     return await command
-
-
-def _channel(document: Any) -> Channel | UnreadableChannel:
-    key, link = document.key(), document.link
-    try:
-        wanted = Filter.from_json(document.filter)
-    except FilterError as error:
-        return UnreadableChannel(key, document.user, document.name, link, str(error))
-    return Channel(
-        key, document.user, document.name, link, wanted, document.revision, document.created, document.changed
-    )
-
-
-def _readable(document: ChannelDocument) -> Channel:
-    channel = _channel(document)
-    if isinstance(channel, UnreadableChannel):
-        raise _unreadable(channel.name, channel.reason)
-    return channel
-
-
-def _require(found: ChannelDocument | None, expected: Collection[str] | None, name: str) -> None:
-    tag = None if found is None else tag_of(found.created, found.revision)
-    if not is_expected(tag, expected):
-        state = "is not there" if found is None else f"is at {tag}"
-        raise ChannelError(
-            f"The channel {name!r} {state}, another state was expected.",
-            "Read it, and decide again.",
-            code="channel_changed",
-        )
-
-
-def _unknown(name: str) -> ChannelError:
-    return ChannelError(f"There is no channel {name!r}.", code="unknown_channel")
-
-
-def _unreadable(name: str, reason: str) -> ChannelError:
-    return ChannelError(
-        f"The channel {name!r} cannot be read by this version: {reason}",
-        "Save it anew, or use the version that saved it.",
-        code="unreadable_channel",
-    )
-
-
-def _first(error: ValidationError) -> str:
-    details = error.errors(include_url=False, include_input=False)[0]
-    return f"{'.'.join(map(str, details['loc']))}: {details['msg']}."

@@ -7,10 +7,11 @@ import secrets
 import unicodedata
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from schemas.errors import ChannelError
 from schemas.filter import Filter
+from schemas.filter_text import filter_text
 
 NAME_CHARS: Final = 64
 """Characters (code points in NFC) of a name at most."""
@@ -63,6 +64,26 @@ class UnreadableChannel:
     link: str
     reason: str
     """What is wrong with the filter."""
+
+
+def described(channel: Channel | UnreadableChannel) -> dict[str, Any]:
+    """What its owner is shown of a channel: JSON of the HTTP part and of the command line."""
+    shown: dict[str, Any] = {"name": channel.name, "link": channel.link or None}
+    if isinstance(channel, UnreadableChannel):
+        return shown | {"filter": None, "error": channel.reason}
+    return shown | {
+        "filter": channel.filter.to_json(),
+        "text": filter_text(channel.filter),
+        "revision": channel.revision,
+        "created": channel.created,
+        "changed": channel.changed,
+    }
+
+
+def described_to_others(channel: Channel) -> dict[str, Any]:
+    """What everybody who has its link id is shown of a channel: nothing says whose it is."""
+    shown = described(channel)
+    return {field: shown[field] for field in ("name", "filter", "text", "changed")}
 
 
 def tag_of(created: int, revision: int) -> str:
