@@ -24,6 +24,7 @@ VERBS: dict[str, str] = {
     "serve": "Run one gateway: the live stream over WebSocket, and HTTP.",
     "query": "Search the trades, newest first.",
     "channels": "List, save, rename, share or delete a user's saved channels.",
+    "tail": "Follow the live trades of a filter.",
     "dead": "List what could not be processed, or try it again.",
     "token": "Make a token, or a link that lets a browser in once.",
     "doctor": "Check the Redis in use and say what to change.",
@@ -74,8 +75,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 
 def _with_exclusions(words: list[str], verb: str | None) -> list[str]:
-    """Words of `query` that leave something out, as `-TSLA`, behind `--`: they are no options."""
-    if verb != "query" or "--" in words:
+    """Words of a filter that leave something out, as `-TSLA`, behind `--`: they are no options."""
+    if verb not in ("query", "tail") or "--" in words:
         return words
     left_out = [word for word in words if re.match(r"-[^-]", word) and word != "-h"]
     if not left_out:

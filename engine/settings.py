@@ -146,7 +146,35 @@ class Settings(BaseSettings):
         100, "messages", "Messages of one connection before it is closed (4429).", ge=1
     )
     history_per_minute: int = _row(30, "pages", "Pages of history of one connection.", ge=1)
+    searches_per_minute: int = _row(
+        120, "searches", "Requests of one user to `/v1/trades`, and to `/v1/stats`, at one gateway.", ge=1
+    )
     connections: int = _row(10, "connections", "Connections of one user on all gateways.", ge=1)
+
+    # Clients
+    gateway_url: str = _row(
+        "http://127.0.0.1:8000",
+        "",
+        "The gateway that `flowtape tail` follows: http:// or https://, ws:// or wss://.",
+    )
+    token: SecretStr | None = _row(
+        None, "", "Token of a client; unset, one is made for a gateway on this machine."
+    )
+
+    # Watching
+    log_format: str = _row(
+        "text", "", "Form of log lines: text for people, json for programs.", pattern="^(text|json)$"
+    )
+    log_level: str = _row(
+        "info", "", "Least level that is logged.", pattern="^(debug|info|warning|error|critical)$"
+    )
+    metrics_token: SecretStr | None = _row(
+        None, "", "Bearer token that /metrics asks for; unset, only this machine is answered."
+    )
+    otel_endpoint: str | None = _row(
+        None, "", "OpenTelemetry collector (OTLP over HTTP) that traces go to; unset, none are made."
+    )
+    otel_sample: float = _row(0.001, "share of batches", "How many batches are traced.", ge=0, le=1)
 
     # Feeds
     symbols: Annotated[tuple[str, ...], NoDecode] = _row(
