@@ -33,6 +33,13 @@ class Signer:
         return {**public, "kid": self.kid, "alg": self.algorithm, "use": "sig"}
 
     @property
+    def private_jwk(self) -> dict[str, Any]:
+        """What a provider must never publish."""
+        own = jwt.get_algorithm_by_name(self.algorithm)
+        private: dict[str, Any] = own.to_jwk(self.private, as_dict=True)
+        return {**private, "kid": self.kid, "alg": self.algorithm, "key_ops": ["verify"]}
+
+    @property
     def public_pem(self) -> bytes:
         """What everybody may know."""
         return self.private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
@@ -64,10 +71,12 @@ class KeyServer:
         self.status = "200 OK"
         self.headers = ""
         self.fetched = 0
+        self.request = b""
         self.asked = asyncio.Event()
         self.answering = asyncio.Event()
         self.answering.set()
         self.endless = False
+        self.pause_s = 0.0
         self.url = ""
 
     def publish(self, *keys: Signer | dict[str, Any]) -> None:
@@ -78,15 +87,16 @@ class KeyServer:
     async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One request, one response, and the end of the connection."""
         try:
-            await reader.readuntil(b"\r\n\r\n")
+            self.request = await reader.readuntil(b"\r\n\r\n")
             self.fetched += 1
             self.asked.set()
             await self.answering.wait()
             head = f"HTTP/1.1 {self.status}\r\nConnection: close\r\n{self.headers}\r\n"
             writer.write(head.encode() + self.body)
             while self.endless:
-                writer.write(b" " * 65_536)
+                writer.write(b" " if self.pause_s else b" " * 65_536)
                 await writer.drain()
+                await asyncio.sleep(self.pause_s)
             await writer.drain()
         except (ConnectionError, asyncio.IncompleteReadError):
             pass

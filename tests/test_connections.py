@@ -67,6 +67,8 @@ def test_admitting_again_takes_no_second_place(settings: Settings) -> None:
         for _ in range(3):
             assert await gateway.admit("ann", "one", NOW)
         assert await gateway.admit("ann", "two", NOW)
+        assert await gateway.admit("ann", "one", NOW)
+        assert not await gateway.admit("ann", "three", NOW)
 
     serve(settings, scenario, limit=2)
 

@@ -116,7 +116,8 @@ def test_a_token_cannot_choose_the_algorithm_of_a_key(named: str) -> None:
         else:
             header = part(json.dumps({"alg": named, "kid": key.kid}).encode())
             forged = f"{header}.{key.token(claims()).partition('.')[2]}"
-        await refused(access, forged)
+        reason = "expected RS256" if named in ("none", "HS256") else f"not for {named}"
+        assert reason in (await refused(access, forged)).message
         assert (await access.identify(key.token(claims()))).user == "ann"
 
     serve(scenario, key)
@@ -298,6 +299,31 @@ def test_a_server_that_does_not_answer_is_given_up(monkeypatch: pytest.MonkeyPat
     serve(scenario, signer("ES256"))
 
 
+def test_a_server_that_answers_in_drops_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(key_set, "FETCH_S", 0.5)
+
+    async def scenario(server: KeyServer, access: Access) -> None:
+        server.endless, server.pause_s = True, 0.02
+        assert (await refused(access, signer("ES256").token(claims()))).temporary
+
+    async def within() -> None:
+        # Each drop is in time; without a bound for all of them the fetch would never end.
+        async with asyncio.timeout(60), key_server(signer("ES256")) as server:
+            access = Access(Settings.load(jwks_url=server.url), None)
+            await scenario(server, access)
+            await access.aclose()
+
+    asyncio.run(within())
+
+
+def test_a_key_set_is_asked_for_unpacked() -> None:
+    async def scenario(server: KeyServer, access: Access) -> None:
+        await access.identify(signer("ES256").token(claims()))
+        assert b"accept-encoding: identity\r\n" in server.request.lower()
+
+    serve(scenario, signer("ES256"))
+
+
 def test_a_caller_that_gives_up_does_not_end_the_fetch_of_others() -> None:
     key = signer("ES256")
 
@@ -363,6 +389,9 @@ SHORT = rsa.generate_private_key(65_537, 1_024)  # noqa: S505
         changed(n="!!"),
         changed(e="AA"),
         changed(d="AQAB"),
+        signer("RS256").private_jwk,
+        signer("ES256").private_jwk,
+        signer("EdDSA").private_jwk,
         {"kty": "oct", "kid": "one", "k": part(SECRET.encode()), "alg": "HS256"},
         {"kty": "oct", "kid": "one", "k": part(SECRET.encode())},
         {"kty": "OKP", "crv": "X25519", "kid": "one", "x": part(bytes(32))},

@@ -6,10 +6,9 @@ from functools import lru_cache
 from html import escape
 from http import HTTPStatus
 from ipaddress import IPv6Address
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
-import redis.asyncio
 from redis.exceptions import RedisError
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
@@ -21,6 +20,7 @@ from engine.access.tickets import PARAMETER, redeem
 from engine.access.tokens import Access, Identity
 from engine.settings import Settings
 from schemas.errors import AccessError, SettingsError
+from web.services import Services
 
 COOKIE: Final = "flowtape_session"
 """The cookie that holds a browser's token."""
@@ -38,17 +38,6 @@ _PLAIN_HEADERS: Final = {
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
-
-
-class Services(Protocol):
-    """What a landing needs of the gateway's services."""
-
-    @property
-    def settings(self) -> Settings: ...
-    @property
-    def redis(self) -> redis.asyncio.Redis: ...
-    @property
-    def access(self) -> Access: ...
 
 
 class Origin(NamedTuple):

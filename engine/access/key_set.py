@@ -162,7 +162,7 @@ def _usable(entry: Any) -> jwt.PyJWK | None:
 
     Its algorithm is the one that it names, else RS256 for RSA and the curve's own for the others.
     """
-    if not isinstance(entry, dict) or entry.get("use", "sig") != "sig" or "d" in entry or "k" in entry:
+    if not isinstance(entry, dict) or entry.get("use", "sig") != "sig" or "d" in entry:
         return None
     kid, operations = entry.get("kid"), entry.get("key_ops", ["verify"])
     if not isinstance(kid, str) or not 1 <= len(kid) <= KID_LENGTH:

@@ -86,7 +86,7 @@ class Access:
     def identity(self, claims: Mapping[str, Any]) -> Identity:
         """Who checked claims speak of. Raises AccessError where one is missing, of the wrong type, or over."""
         user, tier, expires = (claims.get(name) for name in REQUIRED)
-        if isinstance(expires, bool) or not isinstance(expires, int | float):
+        if not isinstance(expires, int | float):
             raise AccessError(f"The token's `exp` is {shown(expires)}; expected seconds since 1970.")
         if not expires <= LATEST_EXPIRY:
             raise AccessError(f"The token's `exp` is {shown(expires)}; expected at most {LATEST_EXPIRY}.")
