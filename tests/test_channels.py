@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+import socket
+import subprocess
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import aclosing, asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,7 +24,7 @@ from redis.exceptions import RedisError
 from engine import channel_changes
 from engine.channels import Channels
 from engine.settings import Settings
-from engine.store.connect import connect_async
+from engine.store.connect import connect, connect_async
 from schemas import keys
 from schemas.channel import (
     LINK_PREFIX,
@@ -31,7 +35,7 @@ from schemas.channel import (
     name_of,
     new_link,
 )
-from schemas.errors import ChannelError, IndexMismatchError
+from schemas.errors import ChannelError, IndexMismatchError, RedisSetupError
 from schemas.filter import Filter
 from schemas.filter_text import parse_filter
 from tests.trade_strategies import filters
@@ -732,3 +736,67 @@ def test_random_work_agrees_with_a_plain_dict(settings: Settings, client: redis.
         ),
     )
     assert_whole(client)
+
+
+def is_free(port: int) -> bool:
+    """Whether a server may listen there; a cluster's bus takes the port 10,000 above."""
+    with socket.socket() as attempt:
+        try:
+            attempt.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def connected(url: str, server: subprocess.Popen[bytes]) -> redis.Redis:
+    """A client of a server that was just started."""
+    deadline = time.monotonic() + GUARD_S
+    while True:
+        try:
+            return connect(Settings.load(redis_url=url))
+        except RedisSetupError:
+            assert server.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
+
+@pytest.fixture
+def cluster_url(stack: Path, tmp_path: Path) -> Iterator[str]:
+    """One node of a Redis Cluster that holds all slots: it refuses commands over keys of several slots."""
+    port = next(port for port in range(21_500, 22_500) if is_free(port) and is_free(port + 10_000))
+    lib = stack / "lib"
+    command = [
+        str(stack / "bin" / "redis-server"), "--port", str(port), "--bind", "127.0.0.1", "--cluster-enabled", "yes",
+        "--dir", str(tmp_path), "--save", "", "--loadmodule", str(lib / "redisearch.so"),
+        "--loadmodule", str(lib / "rejson.so"),
+    ]  # fmt: skip
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
+        try:
+            url = f"redis://127.0.0.1:{port}"
+            with connected(url, server) as client:
+                client.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16_383)
+                while b"cluster_state:ok" not in client.execute_command("CLUSTER", "INFO"):
+                    time.sleep(0.05)
+            yield url
+        finally:
+            server.terminate()
+
+
+def test_all_of_it_runs_on_a_cluster(cluster_url: str) -> None:
+    settings = Settings.load(redis_url=cluster_url)
+
+    async def scenario() -> None:
+        async with gateways(settings, 2) as (one, two), heard(one) as queue:
+            made = await two.put("a}nn{", "calls", SPY, 2)
+            assert await queue.get() == made.key
+            await one.rename("a}nn{", "calls", "Calls")
+            await one.put("bob", "calls", QQQ, 2)
+            link = await two.share("a}nn{", "Calls")
+            assert (await one.get("bob", link)).filter == SPY
+            assert [channel.name for channel in await one.list("a}nn{")] == ["Calls"]
+            codes = await asyncio.gather(*(code_of(two.put("bob", f"c{n}", SPY, 2)) for n in range(6)))
+            assert sorted(codes) == ["", *["channel_limit"] * 5]
+            await one.delete("a}nn{", "Calls")
+            assert await code_of(one.get("bob", link)) == "unknown_channel"
+
+    play(scenario())
