@@ -9,14 +9,16 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import httpx
+import jsonschema_rs
 import pytest
 import redis
 from hypothesis import given
 from hypothesis import strategies as st
 from starlette.applications import Starlette
+from starlette.routing import Route
 
 from engine.access.tokens import Access
 from engine.channels import Channels
@@ -28,6 +30,7 @@ from schemas.filter import FLAGS, JSON_BYTES, LISTS, RANGES, Filter
 from schemas.filter_text import filter_text, parse_filter
 from tests.test_channels import OPERATORS, assert_whole, stored
 from tests.trade_strategies import filters
+from web import channel_paths
 from web import channels as channel_routes
 from web.problems import HANDLERS, MEDIA_TYPE
 
@@ -46,6 +49,36 @@ class Services:
     channels: Channels
 
 
+def conforms(schema: dict[str, Any], body: bytes) -> None:
+    """That a body is what a schema of the OpenAPI document says."""
+    whole = {**schema, "components": {"schemas": channel_paths.SCHEMAS}}
+    jsonschema_rs.Draft202012Validator(whole).validate(json.loads(body))
+
+
+def assert_documented(method: str, path: str, content: bytes | None, response: httpx.Response) -> None:
+    """That the OpenAPI document foresees an answer, and the body that was accepted."""
+    if response.status_code == 405 or (
+        response.status_code == 404 and response.json()["type"].endswith(":request")
+    ):
+        return
+    shape = [unquote(part) for part in path.split("/")[1:]]
+    template = "/v1/channels"
+    match shape:
+        case [_]:
+            template += "/{name}"
+        case ["shared", _] if method in ("GET", "HEAD"):
+            template += "/shared/{link}"
+        case [_, "share"]:
+            template += "/{name}/share"
+    operation = channel_paths.PATHS[template]["get" if method == "HEAD" else method.lower()]
+    foreseen = operation["responses"][str(response.status_code)]
+    if response.is_success and content is not None:
+        conforms(operation["requestBody"]["content"]["application/json"]["schema"], content)
+    if response.is_success and "content" in foreseen and method != "HEAD":
+        conforms(foreseen["content"]["application/json"]["schema"], response.content)
+        assert set(foreseen.get("headers", ())) <= {"ETag"}
+
+
 @dataclass(frozen=True)
 class Gateway:
     """One gateway, asked by users with tokens."""
@@ -61,7 +94,9 @@ class Gateway:
             name.replace("_", "-"): value for name, value in headers.items()
         }
         content = body if isinstance(body, bytes | None) else json.dumps(body).encode()
-        return await self.http.request(method, f"/v1/channels{path}", content=content, headers=sent)
+        response = await self.http.request(method, f"/v1/channels{path}", content=content, headers=sent)
+        assert_documented(method, path, content, response)
+        return response
 
 
 @asynccontextmanager
@@ -547,3 +582,18 @@ def test_names_of_users_that_look_like_keys_share_nothing(settings: Settings, cl
         key.decode().removeprefix(keys.channel_names(""))
         for key in client.scan_iter(f"{keys.channel_names('')}*")
     }
+
+
+def test_the_openapi_document_names_every_route_and_verb_and_no_other(settings: Settings) -> None:
+    async def scenario(on: Gateway) -> None:
+        routed = {
+            route.path: {method.lower() for method in route.methods or ()} - {"head"}
+            for route in channel_routes.routes(on.services)
+            if isinstance(route, Route)
+        }
+        documented = {
+            path: set(operations) - {"parameters"} for path, operations in channel_paths.PATHS.items()
+        }
+        assert documented == routed
+
+    play(settings, scenario)
