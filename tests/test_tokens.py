@@ -10,6 +10,8 @@ from typing import Any
 
 import jwt
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from engine.access.tickets import mint
 from engine.access.tokens import LEEWAY_S, TOKEN_BYTES, USER_LENGTH, Access, Identity
@@ -252,3 +254,43 @@ def test_a_key_set_alone_issues_nothing() -> None:
             await within.aclose()
 
     asyncio.run(scenario())
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=6,
+)
+NAMES = st.sampled_from(
+    ["alg", "kid", "typ", "crit", "b64", "jku", "jwk", "sub", "tier", "exp", "nbf", "iat", "aud", "jti"]
+)
+OBJECTS = st.dictionaries(
+    NAMES, JSON | st.sampled_from(["HS256", "none", "RS256", "b64", ["b64"]]), max_size=6
+)
+
+
+@given(
+    st.text(max_size=300) | st.builds(lambda parts: ".".join(parts), st.lists(st.text("ab-_=.", max_size=9)))
+)
+def test_any_text_is_refused_with_a_reason(text: str) -> None:
+    refused(text)
+
+
+@given(OBJECTS | JSON, OBJECTS | JSON, st.binary(max_size=40))
+def test_any_header_and_payload_without_the_key_is_refused_with_a_reason(
+    header: object, payload: object, signature: bytes
+) -> None:
+    end = base64.urlsafe_b64encode(signature).rstrip(b"=").decode()
+    assert not refused(f"{part(header)}.{part(payload)}.{end}").expired
+
+
+@given(OBJECTS)
+def test_any_signed_claims_make_a_user_of_a_known_tier_or_are_refused(payload: dict[str, Any]) -> None:
+    body = f"{part({'alg': 'HS256'})}.{part(payload)}"
+    signature = jwt.get_algorithm_by_name("HS256").sign(body.encode(), SECRET.encode())
+    try:
+        identity = identify(f"{body}.{base64.urlsafe_b64encode(signature).rstrip(b'=').decode()}")
+    except AccessError:
+        return
+    assert identity.user == payload["sub"]
+    assert identity.tier is TIERS[payload["tier"]]

@@ -11,6 +11,8 @@ from typing import Any
 import httpx
 import pytest
 import redis.asyncio
+from hypothesis import given
+from hypothesis import strategies as st
 from starlette.applications import Starlette
 
 from engine.access.tickets import PARAMETER, mint
@@ -425,3 +427,27 @@ def test_without_redis_the_ticket_stays_good(settings: Settings, tmp_path: Any) 
 
     serve(settings, without, redis_url=f"unix://{tmp_path}/nobody")
     serve(settings, later)
+
+
+HEADERS = st.lists(
+    st.tuples(
+        st.sampled_from([b"host", b"origin", b"cookie", b"authorization"]),
+        st.binary(max_size=60)
+        | st.sampled_from([OWN.encode(), HOST.encode(), b"Bearer x", f"{COOKIE}=x".encode(), b"http://[::1"]),
+    ),
+    max_size=6,
+)
+
+
+@given(HEADERS, st.sampled_from(["http", "ws", "https", "wss", "x"]))
+def test_no_header_is_an_error_of_ours(headers: list[tuple[bytes, bytes]], scheme: str) -> None:
+    settings = Settings.load(origins="https://page.example.com")
+    given_scope = {"type": "websocket", "scheme": scheme, "headers": headers}
+    if cookie_of(given_scope, settings) is not None:
+        assert origin_allowed(given_scope, settings)
+    if host_allowed(given_scope, settings):
+        assert [name for name, _ in headers].count(b"host") == 1
+    try:
+        asyncio.run(identify(given_scope, settings, Access(settings, SECRET)))
+    except AccessError:
+        assert any(name == b"authorization" for name, _ in headers)
