@@ -33,6 +33,12 @@ MOST_ITEMS: Final = 64
 DEEPEST: Final = 6
 """How deep lists and maps may nest; what is deeper is written as Python would."""
 
+_CARRIERS: Final = ("uvicorn.error", "websockets", "httpx", "httpcore", "urllib3")
+"""Libraries that write frames and headers down when they debug, in hex too, and each connection when they inform."""
+
+_CARRIERS_LEVEL: Final = {"debug": "info", "info": "warning"}
+"""What they are heard from, by the level of the rest."""
+
 _TELLING_WORD = (
     r"(?:token|secret|ticket|passwd|password|authorization|cookie|credential|signature|jwt|api_?key)"
 )
@@ -100,6 +106,8 @@ def configure(settings: Settings, stream: TextIO | None = None) -> None:
         root.removeHandler(old)
     root.addHandler(handler)
     root.setLevel(settings.log_level.upper())
+    for name in _CARRIERS:
+        logging.getLogger(name).setLevel(_CARRIERS_LEVEL.get(settings.log_level, settings.log_level).upper())
     # Their own handlers would write a second line, without our processors.
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
         logger = logging.getLogger(name)

@@ -211,7 +211,7 @@ class GatewayMetrics:
         self.conflations = counter("conflations", "Batches made of several because a client was slow.")
         self.source_outages = counter("source_outages", "Times that Redis stopped answering.")
         self.closes = Labelled(
-            counter("closes", "Connections that ended, by close code.", "code"),
+            counter("closes", "Sessions that ended, by close code.", "code"),
             (*map(int, CloseCode), *CLIENT_CLOSES),
         )
         self.errors = Labelled(counter("errors", "Error messages sent, by code.", "code"), ErrorCode)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import itertools
 import json
 import logging
 import re
@@ -11,6 +12,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import httpx
 import jwt
 import pytest
 import structlog
@@ -22,8 +24,11 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from engine.access.tickets import PARAMETER, mint
 from engine.logs import DEEPEST, HIDDEN, LONGEST_TEXT, MOST_ITEMS, clean_text, configure, session_context
 from engine.settings import Settings
+from schemas.messages import SUBPROTOCOLS, CloseCode, Hello, Welcome
+from tests.gateways import gateway, run
 
 SECRET = "Tr0ub4dor-and-3"  # noqa: S105
 JWT = jwt.encode({"sub": "ann", "tier": "premium", "exp": 4_000_000_000}, "k" * 32, algorithm="HS256")
@@ -237,6 +242,51 @@ def test_a_login_over_a_real_server_leaves_no_token_in_the_log(lines: Lines, str
     assert any(f"GET /?ticket={HIDDEN}" in line["event"] for line in found)
     assert any("cannot let in" in line.get("exception", "") for line in found)
     assert not any("color_message" in line for line in found)
+
+
+def hexed(text: str) -> str:
+    """As libraries write binary frames down."""
+    return text.encode().hex(" ")
+
+
+def test_logins_to_the_stream_leave_no_token_in_the_log_at_any_level(
+    settings: Settings, lines: Lines, stream: io.StringIO
+) -> None:
+    async def scenario() -> None:
+        async with gateway(settings) as running:
+            good = running.token(user="ann")
+            wrong = f"{good[:-12]}{'A' * 12}"
+            for encoding, token in itertools.product(SUBPROTOCOLS, (good, wrong)):
+                async with running.connected(encoding=encoding) as peer:
+                    await peer.say(Hello(token))
+                    if token == good:
+                        await peer.expect(Welcome)
+                    else:
+                        assert await peer.closed() == CloseCode.NOT_AUTHENTICATED
+                async with running.connected(token, encoding) as peer:
+                    if token == good:
+                        await peer.expect(Welcome)
+                    else:
+                        assert await peer.closed() == CloseCode.NOT_AUTHENTICATED
+            ticket = mint(running.services.access, "ann", "premium")
+            async with httpx.AsyncClient(base_url=f"http://{running.address}") as browser:
+                for headers in ({"Authorization": f"Bearer {good}"}, {"Cookie": f"flowtape_session={good}"}):
+                    await browser.get("/v1/trades", headers=headers)
+                await browser.get("/", params={PARAMETER: ticket}, follow_redirects=True)
+                tokens.extend([ticket, *browser.cookies.values()])
+            tokens.extend([good, wrong])
+
+    tokens: list[str] = []
+    run(scenario())
+    assert len(tokens) >= 4
+    written = stream.getvalue()
+    assert {line["user"] for line in lines() if "user" in line} >= {"ann"}
+    for token in tokens:
+        for part in token.split("."):
+            # The first part of a JWT is the same for all and no secret; a piece of the others would be one.
+            for piece in () if part.startswith("eyJhbGci") else (part[:16], part[-16:]):
+                assert piece not in written
+                assert hexed(piece) not in written
 
 
 BREAKS = "\r\n\x0b\x0c\x1b[31m\x85\u2028\u2029\x00\x9b"

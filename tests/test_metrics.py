@@ -9,9 +9,11 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 import redis
 import redis.asyncio
@@ -27,8 +29,10 @@ from engine.search_index import ensure_index
 from engine.settings import Settings
 from engine.store.connect import connect_async
 from schemas import keys
-from schemas.messages import CloseCode, ErrorCode
+from schemas.messages import Batch, CloseCode, ErrorCode, Snapshot
 from schemas.tier import Delivery
+from tests.gateways import gateway, ids, run
+from tests.indexing import a_print, append, index
 
 PAGE = Path(__file__).parents[1] / "docs" / "metrics.md"
 
@@ -321,6 +325,58 @@ def test_a_redis_that_hangs_is_given_up(settings: Settings, client: redis.Redis)
         os.kill(process, signal.SIGCONT)
     assert not found.up
     assert found.seconds >= READ_S
+
+
+def test_a_real_gateway_counts_what_it_sends_from_print_to_socket(
+    settings: Settings, client: redis.Redis
+) -> None:
+    async def scenario() -> None:
+        async with (
+            gateway(settings) as running,
+            httpx.AsyncClient(base_url=f"http://{running.address}") as http,
+        ):
+            async with running.client("premium") as watcher, running.client("pro") as poller:
+                for peer in (watcher, poller):
+                    assert isinstance(await peer.subscribe("mine", "SPY"), Snapshot)
+                now_ms = time.time_ns() // 1_000_000
+                append(client, [a_print(n, received=now_ms) for n in (1, 2, 3)])
+                await asyncio.to_thread(index, client, settings)
+                seen: set[str] = set()
+                while seen != {"t_1", "t_2", "t_3"}:
+                    seen |= set(ids((await watcher.expect(Batch)).rows))
+                await poller.expect(Batch)
+                inside = await settled(http, sessions=2)
+            outside = await settled(http, sessions=0)
+        assert inside['flowtape_sessions{tier="premium"}'] == inside['flowtape_sessions{tier="pro"}'] == 1
+        assert inside['flowtape_groups{delivery="push"}'] == inside['flowtape_groups{delivery="poll"}'] == 1
+        assert inside["flowtape_subscriptions"] == 2
+        assert inside['flowtape_messages_total{op="subscribe"}'] == 2
+        assert inside['flowtape_query_seconds_count{kind="snapshot"}'] == 2
+        assert inside['flowtape_query_seconds_count{kind="poll"}'] >= 1
+        for way in ("print_to_index", "index_to_send", "print_to_send"):
+            assert inside[f"flowtape_{way}_seconds_count"] == 3
+        # A part takes no longer than the whole; the sums of whole milliseconds may differ by one each.
+        assert (
+            inside["flowtape_index_to_send_seconds_sum"]
+            <= inside["flowtape_print_to_send_seconds_sum"] + 0.003
+        )
+        assert inside["flowtape_tape_trades_total"] == inside["flowtape_matches_total"] == 3
+        assert inside["flowtape_sent_bytes_total"] > 6 * 50
+        assert inside['flowtape_prints_total{feed="test",outcome="indexed"}'] == 3
+        assert outside["flowtape_subscriptions"] == 0
+        assert sum(value for name, value in outside.items() if name.startswith("flowtape_closes_total")) == 2
+
+    async def settled(http: httpx.AsyncClient, sessions: int) -> dict[str, float]:
+        """The metrics once six rows are counted, three for each client."""
+        while True:
+            found = samples((await http.get("/metrics")).content)
+            open_now = sum(value for name, value in found.items() if name.startswith("flowtape_sessions{"))
+            if found["flowtape_rows_sent_total"] == 6 and open_now == sessions:
+                return found
+            await asyncio.sleep(0.05)
+
+    ensure_index(client, settings.partitions)
+    run(scenario())
 
 
 def table() -> list[str]:
