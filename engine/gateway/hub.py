@@ -81,6 +81,7 @@ class Hub:
         self._opened = self._was_open = False
         self._tasks: list[asyncio.Task[None]] = []
         self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = 0.0
 
     @property
     def lag_ms(self) -> int:
@@ -273,10 +274,11 @@ class Hub:
             return
         at = min(times)
         if self._timer is not None:
-            if self._timer.when() <= at and not self._timer.cancelled():
+            if self._timer_at <= at:
                 return
             self._timer.cancel()
-        self._timer = asyncio.get_running_loop().call_at(at, self._due)
+        # The handle cannot be asked: uvloop gives one that has no time where the time has come.
+        self._timer, self._timer_at = asyncio.get_running_loop().call_at(at, self._due), at
 
     def _due(self) -> None:
         self._timer = None
