@@ -27,6 +27,7 @@ from engine.metrics import GatewayMetrics
 from engine.search_index import ensure_index
 from engine.settings import Settings
 from engine.store.connect import connect_async
+from engine.store.embedded import temporary_server
 from web.health import MISSING_NAMED, READY_S, routes
 
 
@@ -158,6 +159,13 @@ def test_a_missing_index_is_named_with_its_partition(indexed: Settings) -> None:
     assert set(found) == {"index"}
     assert "partition 1, 2, 3, 4, 5 and 3 more" in found["index"]["reason"]
     assert "flowtape index" in found["index"]["remedy"]
+
+
+def test_a_redis_without_search_is_said_to_have_none(stack: Path) -> None:
+    with temporary_server(stack, modules=False) as server:
+        found = failed(get(Settings(redis_url=server.url), "/readyz"))
+    assert set(found) == {"index"}
+    assert "no search" in found["index"]["reason"]
 
 
 @pytest.mark.parametrize(

@@ -134,6 +134,11 @@ async def redis_checks(client: redis.asyncio.Redis, partitions: int) -> list[Che
     missing = [p for p, reply in enumerate(explained) if isinstance(reply, ResponseError)]
     if not missing:
         return [Check("redis", "ok"), Check("index", "ok")]
+    if "unknown command" in str(explained[missing[0]]).lower():
+        return [
+            Check("redis", "ok"),
+            Check("index", "failed", "This Redis has no search.", "`flowtape doctor` says which Redis has."),
+        ]
     named = ", ".join(map(str, missing[:MISSING_NAMED]))
     more = f" and {len(missing) - MISSING_NAMED} more" if len(missing) > MISSING_NAMED else ""
     return [
