@@ -37,7 +37,7 @@ class Search:
 
         Raises SearchError, and RedisSetupError where there is no index.
         """
-        return self._run(
+        return self.run(
             question.page(
                 wanted,
                 limit,
@@ -51,13 +51,14 @@ class Search:
 
     def total(self) -> int:
         """Trades in the index, of all partitions, with those that expired a moment ago."""
-        return self._run(question.total(self._partitions, self._timeout_ms))
+        return self.run(question.total(self._partitions, self._timeout_ms))
 
     def count(self, query: Query, partition: int) -> int:
         """Trades that a query names in a partition; over a large index that takes some 10 ms a million."""
-        return self._run(question.count(query, partition, self._timeout_ms))
+        return self.run(question.count(query, partition, self._timeout_ms))
 
-    def _run(self, asked: Question[Answer]) -> Answer:
+    def run(self, asked: Question[Answer]) -> Answer:
+        """The answer to a question. Raises as `page`."""
         try:
             request = next(asked)
             while True:

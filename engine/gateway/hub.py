@@ -23,6 +23,7 @@ from engine.gateway.session import Session, SessionEnd
 from engine.gateway.subscription import Group, Saved, Subscription, Terms
 from engine.gateway.tape import SLICE, Tape, TapeLostError
 from engine.metrics import GatewayMetrics
+from engine.processes.ending import end
 from engine.search_async import AsyncSearch
 from engine.settings import Settings
 from engine.tracing import Tracing
@@ -102,9 +103,7 @@ class Hub:
         """End all work; sessions are to be gone."""
         if self._timer is not None:
             self._timer.cancel()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end(self._tasks)
         await self._poll.stop()
         await self._replay.stop()
         self.meter.flush()
