@@ -8,7 +8,7 @@ import socket
 import subprocess
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import ExitStack, aclosing, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from engine import channel_changes
 from engine.channels import Channels
 from engine.settings import Settings
 from engine.store.connect import connect, connect_async
+from engine.store.embedded import EmbeddedRedis
 from schemas import keys
 from schemas.channel import (
     LINK_PREFIX,
@@ -797,5 +798,30 @@ def test_all_of_it_runs_on_a_cluster(cluster_url: str) -> None:
             assert sorted(codes) == ["", *["channel_limit"] * 5]
             await one.delete("a}nn{", "Calls")
             assert await code_of(one.get("bob", link)) == "unknown_channel"
+
+    play(scenario())
+
+
+def test_a_redis_that_was_gone_for_a_while_says_that_everything_may_have_changed(
+    stack: Path, tmp_path: Path
+) -> None:
+    server = EmbeddedRedis(stack, tmp_path)
+
+    async def scenario() -> None:
+        with ExitStack() as running:
+            settings = Settings.load(redis_url=running.enter_context(server.use()))
+            async with gateways(settings) as (channels,), heard(channels) as queue:
+                made = await channels.put("ann", "a", SPY, 5)
+                link = await channels.share("ann", "a")
+                assert [await queue.get(), await queue.get()] == [made.key] * 2
+                await asyncio.to_thread(running.close)
+                with pytest.raises((RedisError, OSError)):
+                    await channels.get("ann", "a")
+                assert await asyncio.to_thread(running.enter_context, server.use()) == settings.redis_url
+                assert await queue.get() is None
+                # It came back with its data, and the index over it.
+                assert (await channels.get("bob", link)).filter == SPY
+                await channels.put("ann", "a", QQQ, 5)
+                assert await queue.get() == made.key
 
     play(scenario())
