@@ -11,11 +11,12 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
+from engine.processes.listening import listen
 from engine.settings import Settings
 from schemas.messages import ENCODINGS, MSGPACK, Heartbeat, ServerMessage, Subscribe, Welcome
 from schemas.trade import COLUMNS
 from tests.http_gateway import SECRET
-from web.server import listen, open_services, server_of
+from web.server import open_services, server_of
 from web.services import Services
 
 GUARD_S = 60.0

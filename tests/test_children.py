@@ -75,7 +75,7 @@ def test_children_are_stopped_in_the_opposite_order_and_a_hanging_one_is_killed(
     assert first.pid is not None
     assert second.pid is not None
     hang(second.pid)
-    both.hurry.set()
+    both.wish.hurry = True
     assert both.stop()[:1] == ["indexer"]
     assert (first.pid, second.pid) == (None, None)
     assert not any(runs(pid) for pid in pids if pid)

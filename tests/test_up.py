@@ -95,7 +95,7 @@ def up(folder: Path, *arguments: str, **more: str) -> Iterator[Up]:
     # On a leash, so that it ends where the tests are killed.
     reading, writing = os.pipe()
     process = subprocess.Popen(
-        [sys.executable, "-m", "engine.processes.leash", str(reading), "up", *arguments],
+        [sys.executable, "-m", "engine.processes.leash", str(reading), "60", "up", *arguments],
         cwd=PROJECT,
         env=environment(folder, **more),
         stdout=subprocess.PIPE,

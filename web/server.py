@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import signal
 import socket
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from types import FrameType
 
 import uvicorn
 
@@ -23,7 +26,7 @@ from engine.search_async import AsyncSearch
 from engine.settings import Settings
 from engine.store.connect import connect_async
 from engine.tracing import Tracing
-from schemas.errors import FlowtapeError, SettingsError
+from schemas.messages import CloseCode
 from web.access import listed_origins
 from web.app import build
 from web.services import Services
@@ -38,11 +41,19 @@ FRAME_BYTES = 1_048_576
 BACKLOG = 4_096
 """Connections that wait to be accepted."""
 
-SEND_BUFFER = 131_072
-"""Bytes that the kernel holds for a connection; without a bound it takes megabytes for one that does not read."""
-
 HTTP_END_S = 5
 """How long requests under way may take when the gateway stops."""
+
+LOOK_S = 0.1
+"""Between two looks at whether a gateway that sends its clients away should hurry."""
+
+
+async def check(settings: Settings) -> None:
+    """Raise SettingsError for what would keep a gateway from starting, before anything is started."""
+    listed_origins(settings)
+    await Access(settings, resolve_secret(settings, settings.host)).aclose()
+    if settings.redis_url is not None:
+        await connect_async(settings).aclose()
 
 
 @asynccontextmanager
@@ -84,48 +95,53 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         )
 
 
-def listen(settings: Settings, *, shared: bool = False) -> socket.socket:
-    """A listening socket of the settings' host and port; `shared` ones let several workers listen beside each other.
-
-    Raises FlowtapeError where the address is taken or is none of this machine.
-    """
-    host, port = settings.host, settings.port
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-    except OSError as error:
-        raise SettingsError(f"FLOWTAPE_HOST {host!r} is no address: {error.strerror}.") from None
-    listener = socket.socket(family, kind, protocol)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if shared:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        # Connections inherit it.
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
-        listener.bind(address)
-    except OSError as error:
-        listener.close()
-        raise FlowtapeError(
-            f"{host}:{port} cannot be listened on: {error.strerror}.",
-            "Choose another with --port or --host, or stop what uses it.",
-        ) from error
-    return listener
-
-
 class GatewayServer(uvicorn.Server):
     """uvicorn, which sends the clients of the stream away in small groups before it stops."""
 
     def __init__(self, config: uvicorn.Config, services: Services) -> None:
         super().__init__(config)
         self._services = services
+        self.on_listen: Callable[[], None] | None = None
+        """Called once connections are taken."""
+        self.stopped_by: int | None = None
+        """The signal that ended it."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """As uvicorn's, but no signal is raised again: that would interrupt the closing of the services."""
+        before = {
+            number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)
+        }
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def handle_exit(self, sig: int, _frame: FrameType | None) -> None:
+        """The first signal stops, any other one hurries."""
+        self.stopped_by = self.stopped_by or sig
+        self.force_exit = self.should_exit
+        self.should_exit = True
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """uvicorn's own; then tell."""
+        await super().startup(sockets)
+        if self.on_listen is not None:
+            self.on_listen()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Take no new connections, drain the stream, then end the rest."""
         for listening in self.servers:
             listening.close()
-        if not self.force_exit:
-            await self._services.hub.drain()
+        hub = self._services.hub
+        drain = asyncio.create_task(hub.drain())
+        while not drain.done() and not self.force_exit:
+            await asyncio.wait({drain}, timeout=LOOK_S)
+        if not drain.done():
+            await end([drain])
+            for session in list(hub.sessions):
+                session.close(CloseCode.GOING_AWAY, "The gateway stops; connect again.")
         await super().shutdown(sockets)
 
 
@@ -154,7 +170,12 @@ def server_of(services: Services) -> GatewayServer:
     )
 
 
-async def serve(settings: Settings, listener: socket.socket) -> None:
-    """Serve until SIGINT or SIGTERM; a second one hurries."""
+async def serve(settings: Settings, listener: socket.socket, on_listen: Callable[[], None]) -> int | None:
+    """Serve until SIGINT or SIGTERM, and give that; a second one hurries. `on_listen` is called at the start."""
+    # A line at each connection's begin and end is the stream's own, with the session in it.
+    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
     async with open_services(settings) as services:
-        await server_of(services).serve([listener])
+        server = server_of(services)
+        server.on_listen = on_listen
+        await server.serve([listener])
+        return server.stopped_by

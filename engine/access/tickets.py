@@ -9,8 +9,8 @@ from typing import Final
 import jwt
 import redis.asyncio
 
-from engine.access.loopback import is_loopback
 from engine.access.tokens import REQUIRED, SIGNATURE, TOKEN_BYTES, Access, Identity, refusal
+from engine.processes.listening import local_address
 from engine.settings import Settings
 from schemas import keys
 from schemas.errors import AccessError
@@ -36,8 +36,7 @@ def mint(access: Access, user: str, tier: str, lifetime_s: int = TICKET_S) -> st
 
 def link(settings: Settings, ticket: str) -> str:
     """The address of the settings' gateway that a ticket opens, for a browser on this machine."""
-    host = settings.host if is_loopback(settings.host) else "127.0.0.1"
-    return f"http://{f'[{host}]' if ':' in host else host}:{settings.port}/?{PARAMETER}={ticket}"
+    return f"{local_address(settings)}/?{PARAMETER}={ticket}"
 
 
 async def redeem(access: Access, client: redis.asyncio.Redis, ticket: str) -> Identity:

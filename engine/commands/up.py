@@ -1,17 +1,16 @@
-"""`flowtape up`: Redis, a feed, the indexers and a live view of the tape, all on this machine, until Ctrl-C."""
+"""`flowtape up`: Redis, a feed, the indexers, a gateway and a live view, all on this machine, until Ctrl-C."""
 
 from __future__ import annotations
 
-import fcntl
-import hashlib
 import os
+import re
 import shlex
 import signal
-import threading
 import time
+from collections import deque
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from types import FrameType
+from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
@@ -23,13 +22,20 @@ from redis.retry import Retry
 from rich.console import Console
 from rich.live import Live
 
+from engine.access.login_link import LoginLink, login_name
+from engine.access.secret import resolve_secret
 from engine.feeds.live import FeedState, LiveFeed, require_settings
 from engine.feeds.registry import live_feed
+from engine.metrics_workers import worker_folder
+from engine.processes.alone import alone
 from engine.processes.children import Child, Children, Note
+from engine.processes.gateways import gateway_children
+from engine.processes.listening import is_taken, local_address, reserved
+from engine.processes.stop import Stop, signals_restored
 from engine.settings import Settings
 from engine.store.connect import connect, redis_server
-from engine.store.embedded import default_data
 from engine.terminal import gauges, live_view
+from engine.terminal.gateway_gauges import GatewayWatch
 from engine.terminal.tape_follower import TapeFollower
 from schemas.errors import FlowtapeError, RedisSetupError, SettingsError
 
@@ -48,6 +54,8 @@ PLAIN_OFTEN, PLAIN_S = 10, 10.0
 REDIS_REPLY_S = 3.0
 """How long the view waits for Redis before it says that Redis is away."""
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
 REDIS_RESTARTS = 3
 """How often an embedded Redis that died is started again before `up` gives up."""
 
@@ -61,74 +69,73 @@ def up(
         typer.Option(help="The simulator's usual prints a second; it opens with ten times as many."),
     ] = None,
     seed: Annotated[int | None, typer.Option(help="The simulator's seed.")] = None,
+    host: Annotated[str | None, typer.Option(help="The gateway's address. Default: FLOWTAPE_HOST.")] = None,
+    port: Annotated[
+        int | None,
+        typer.Option(help="The gateway's port. Default: FLOWTAPE_PORT, or a free one if it is taken."),
+    ] = None,
     redis_url: Annotated[
         str | None, typer.Option(help="Redis to use instead of FLOWTAPE_REDIS_URL or the embedded one.")
     ] = None,
 ) -> None:
-    """Run everything on this machine: Redis if none is configured, a feed, the indexer and a live view.
+    """Run everything on this machine: Redis if none is configured, a feed, the indexer, a gateway and a live view.
 
-    Without a terminal it writes a line now and then. Ctrl-C or SIGTERM stops all of it: the feed first, Redis last.
+    It shows a link that opens the page. Without a terminal it writes a line now and then. Ctrl-C or SIGTERM stops all
+    of it: the gateway first, Redis last.
     """
-    settings = Settings.load(redis_url=redis_url, simulator_rate=rate, simulator_seed=seed)
+    settings = Settings.load(
+        host=host, port=port, redis_url=redis_url, simulator_rate=rate, simulator_seed=seed
+    )
     chosen = live_feed(feed)
     require_settings(chosen, settings)
     if chosen.name != "simulator" and (rate is not None or seed is not None):
         raise SettingsError(
             f"--rate and --seed are the simulator's; the feed {chosen.name} has none.", "Leave them out."
         )
-    stop = _Stop()
+    secret = resolve_secret(settings, settings.host)
+    stop = Stop()
     with ExitStack() as stack:
-        stack.enter_context(_alone(settings))
-        stack.enter_context(_signals_restored())
-        running = stack.enter_context(redis_server(settings))
-        stop.listen()
-        _Session(chosen, settings, running, stop, stack).run()
-    # As shells count: 130 after Ctrl-C, 143 after SIGTERM.
-    raise SystemExit(128 + (stop.signal or 0))
-
-
-class _Stop:
-    """Set by the first signal; the second one asks to hurry."""
-
-    def __init__(self) -> None:
-        self.asked = threading.Event()
-        self.hurry = threading.Event()
-        self.signal: int | None = None
-
-    def listen(self) -> None:
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, self.ask)
-
-    @property
-    def hung_up(self) -> bool:
-        """The terminal is gone: there is nobody to tell."""
-        return self.signal == signal.SIGHUP
-
-    def ask(self, number: int, _frame: FrameType | None = None) -> None:
-        """What a signal does; the view asks by itself where its terminal has gone."""
-        if self.asked.is_set():
-            self.hurry.set()
-        self.signal = self.signal or number
-        self.asked.set()
+        stack.enter_context(alone(settings))
+        # A gateway is started again on the same port; held from here on, nobody else takes it meanwhile.
+        held = stack.enter_context(_held_port(settings))
+        stack.enter_context(signals_restored(SIGNALS))
+        running = stack.enter_context(redis_server(settings)).model_copy(update={"port": held, "workers": 1})
+        link = None if secret is None else LoginLink(running, secret, login_name())
+        stop.listen(SIGNALS)
+        _Session(chosen, settings, running, link, stop, stack).run()
+    raise SystemExit(stop.exit_status)
 
 
 class _Session:
     """What runs between the start of Redis and its stop."""
 
     def __init__(
-        self, feed: LiveFeed, configured: Settings, running: Settings, stop: _Stop, stack: ExitStack
+        self,
+        feed: LiveFeed,
+        configured: Settings,
+        running: Settings,
+        link: LoginLink | None,
+        stop: Stop,
+        stack: ExitStack,
     ) -> None:
         assert running.redis_url is not None
         self._configured, self._settings, self._stop, self._stack = configured, running, stop, stack
         self._client = stack.enter_context(_view_client(running))
         self._follower = TapeFollower(self._client, running.partitions)
         self._feed = Child("feed", ["feed", feed.name], _environment(running))
-        self._children = Children([*_indexers(running), self._feed])
-        self._children.hurry = stop.hurry
+        self._warnings: deque[str] = deque(maxlen=1)
+        self._gateway = _gateway(running, stack.enter_context(worker_folder()), self._warnings)
+        self._link = link
+        self._watch = stack.enter_context(GatewayWatch(local_address(running), running))
+        self._children = Children([*_indexers(running), self._feed, self._gateway], stop)
         self._began = time.monotonic()
         self._before: gauges.Reading | None = None
         self._notes: list[Note] = []
         self._unseen: list[Note] = []
+        if configured.port not in (0, running.port):
+            self._unseen.append(
+                Note(self._began, f"Port {configured.port} is taken: the gateway's is {running.port}.")
+            )
         self._redis_starts = 0
         self.state = live_view.ViewState(feed.name, feed.synthetic, redis_cli_arguments(running.redis_url))
 
@@ -143,26 +150,31 @@ class _Session:
                     self._show(console)
                 except OSError:
                     # The screen of a terminal that has gone cannot be restored.
-                    if not self._stop.hung_up:
+                    if not self._hung_up:
                         raise
             else:
                 self._tell(console)
         finally:
             try:
-                if self._stop.asked.is_set() and not self._stop.hung_up:
-                    console.print("Stopping the feed, the indexer and Redis.", highlight=False)
+                if self._stop.asked and not self._hung_up:
+                    console.print("Stopping the feed, the indexer, the gateway and Redis.", highlight=False)
             finally:
                 # Whatever became of the output, the children stop.
                 killed = self._children.stop()
-            if not self._stop.hung_up:
+            if not self._hung_up:
                 for name in killed:
                     console.print(f"The {name} did not stop in time and was killed.", highlight=False)
+
+    @property
+    def _hung_up(self) -> bool:
+        """The terminal is gone: there is nobody to tell."""
+        return self._stop.signal == signal.SIGHUP
 
     def _show(self, console: Console) -> None:
         """The live view: a picture each FRAME_S on a screen of its own."""
         next_gauges = 0.0
         with Live(console=console, screen=True, auto_refresh=False, redirect_stderr=False) as live:
-            while not self._stop.asked.is_set():
+            while not self._stop.asked:
                 if time.monotonic() >= next_gauges:
                     self._look()
                     next_gauges = time.monotonic() + GAUGES_S
@@ -180,7 +192,7 @@ class _Session:
                     ),
                     refresh=True,
                 )
-                self._stop.asked.wait(FRAME_S)
+                self._stop.wait(FRAME_S)
                 if not console.is_terminal:
                     self._stop.ask(signal.SIGHUP)
 
@@ -191,13 +203,20 @@ class _Session:
             f"Ask from another terminal: flowtape query 'premium>=100k', or redis-cli {where}",
             highlight=False,
         )
-        lines, next_line = 0, time.monotonic() + GAUGES_S
-        while not self._stop.asked.is_set():
+        link = ""
+        lines, next_look = 0, time.monotonic() + GAUGES_S
+        next_line = next_look
+        while not self._stop.asked:
             self._follow()
             for note in self._watch_children():
                 console.out(note.text, highlight=False)
-            if time.monotonic() >= next_line:
+            if time.monotonic() >= next_look:
                 self._look()
+                next_look = time.monotonic() + GAUGES_S
+            if self.state.link not in ("", link):
+                link = self.state.link
+                console.out(f"Open {link}", highlight=False)
+            if time.monotonic() >= next_line:
                 newest = self._follower.trades.newest(1)
                 console.out(
                     live_view.plain_line(
@@ -207,12 +226,14 @@ class _Session:
                 )
                 lines += 1
                 next_line = time.monotonic() + (GAUGES_S if lines < PLAIN_OFTEN else PLAIN_S)
-            self._stop.asked.wait(FRAME_S)
+            self._stop.wait(FRAME_S)
 
     def _watch_children(self) -> list[Note]:
         now = time.monotonic()
         fresh = self._unseen + self._children.poll(now)
         self._unseen = []
+        if self._warnings:
+            fresh.append(Note(now, f"gateway: {self._warnings.pop()}"))
         self._notes = [note for note in self._notes if now - note.at < NOTE_S] + fresh
         self.state.notes = [note.text for note in self._notes]
         return fresh
@@ -226,8 +247,11 @@ class _Session:
     def _look(self) -> None:
         now = time.monotonic()
         self.state.seconds = now - self._began
+        self._judge_gateway()
         try:
             reading = gauges.read(self._client, self._settings.partitions, now)
+            if self._link is not None:
+                self._link.renew(bool(self._client.exists(self._link.ticket_key)), time.time())
         except RedisError:
             self._redis_is_away()
             return
@@ -246,10 +270,17 @@ class _Session:
         said = feed_line(self._feed.told[-1]) if self._feed.told else None
         state.feed_state, state.dropped, state.feed_says = said or ("starting", 0, "")
 
+    def _judge_gateway(self) -> None:
+        """What it serves, and how it is opened: not before it listens."""
+        self.state.gateway, self.state.rows_sent = self._watch.newest, self._watch.rows_per_second
+        listens = self._gateway.pid is not None and bool(self._gateway.told)
+        url = f"{local_address(self._settings)}/" if self._link is None else self._link.url
+        self.state.link = url if listens else ""
+
     def _redis_is_away(self) -> None:
         """Say so; an embedded one that died is started again, with the data of its append-only file."""
         self.state.redis_away = True
-        if self._configured.redis_url is not None or self._stop.asked.is_set():
+        if self._configured.redis_url is not None or self._stop.asked:
             return
         try:
             self._client.ping()
@@ -275,6 +306,18 @@ def _environment(settings: Settings) -> dict[str, str]:
         "FLOWTAPE_SIMULATOR_SEED": str(settings.simulator_seed),
         "PYTHONUNBUFFERED": "1",
     }
+
+
+def _gateway(settings: Settings, folder: Path, warnings: deque[str]) -> Child:
+    """The gateway, on the port that is held for it; what it warns of is put into `warnings`."""
+
+    def hear(line: str) -> None:
+        if warning := warning_of(line):
+            warnings.append(warning)
+
+    level = settings.log_level if settings.log_level in ("error", "critical") else "warning"
+    log = {"FLOWTAPE_LOG_LEVEL": level, "FLOWTAPE_LOG_FORMAT": "text"}
+    return gateway_children(settings, folder, hear, **log)[0]
 
 
 def _indexers(settings: Settings) -> list[Child]:
@@ -310,6 +353,25 @@ def feed_line(line: str) -> tuple[str, int, str] | None:
     return state, int(dropped.replace(",", "")), error
 
 
+def warning_of(line: str) -> str:
+    """What a log line in text form warns of; empty for any other line."""
+    found = re.match(r"\S+Z (?:warning|error|critical) +(.*?)(?: \[[\w.]+\])?$", line)
+    return found[1] if found else ""
+
+
+@contextmanager
+def _held_port(settings: Settings) -> Iterator[int]:
+    """The gateway's port, held: the one that was asked for, or a free one where nobody asked and it is taken."""
+    with ExitStack() as stack:
+        try:
+            port = stack.enter_context(reserved(settings))
+        except FlowtapeError as error:
+            if "port" in settings.model_fields_set or not is_taken(error):
+                raise
+            port = stack.enter_context(reserved(settings.model_copy(update={"port": 0})))
+        yield port
+
+
 @contextmanager
 def _view_client(settings: Settings) -> Iterator[redis.Redis]:
     """A client that gives up soon: the view must go on while Redis is away. Raises RedisSetupError at first."""
@@ -324,47 +386,3 @@ def _view_client(settings: Settings) -> Iterator[redis.Redis]:
         yield client
     finally:
         client.close()
-
-
-@contextmanager
-def _signals_restored() -> Iterator[None]:
-    """Puts the handlers back at the end, when Redis has been stopped: until then a signal must not interrupt."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-@contextmanager
-def _alone(settings: Settings) -> Iterator[None]:
-    """Hold the lock of `up` for this Redis: two feeds at once would print everything twice.
-
-    Raises FlowtapeError where another `up` holds it.
-    """
-    folder = settings.data_dir or default_data()
-    name = "up"
-    if settings.redis_url is not None:
-        name += f"-{hashlib.sha256(settings.redis_url.encode()).hexdigest()[:12]}"
-    try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        lock = (folder / f"{name}.lock").open("a+", encoding="ascii")
-    except OSError as error:
-        raise FlowtapeError(
-            f"{folder} cannot be written: {error.strerror}.", "Set FLOWTAPE_DATA_DIR to a folder that can."
-        ) from error
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            lock.seek(0)
-            raise FlowtapeError(
-                f"`flowtape up` already runs for this Redis, as process {lock.read().strip() or 'unknown'}.",
-                "Use that one, stop it first, or set FLOWTAPE_DATA_DIR to another folder.",
-            ) from None
-        lock.seek(0)
-        lock.truncate()
-        lock.write(str(os.getpid()))
-        lock.flush()
-        yield

@@ -1,7 +1,7 @@
-"""The processes that `flowtape up` runs: started, started again where they die, and stopped in order.
+"""The processes that a parent runs: started, started again where they die, and stopped in order.
 
-Each is a session of its own, so that Ctrl-C in the terminal reaches only `up`, which then stops them one after the
-other; and each is on a leash (engine/processes/leash.py), so that none outlives `up`, however that ends.
+Each is a session of its own, so that Ctrl-C in the terminal reaches only the parent, which then stops them; and each
+is on a leash (engine/processes/leash.py), so that none outlives the parent, however that ends.
 """
 
 from __future__ import annotations
@@ -11,16 +11,18 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import IO
 
+from engine.processes.stop import Stop
 from schemas.errors import FlowtapeError
 
 RESTARTS = 5
-"""How often in a row a child is started again before `up` gives up."""
+"""How often in a row a child is started again before the parent gives up."""
 
 RESTART_FIRST_S, RESTART_LONGEST_S = 0.5, 8.0
 """Pauses before a child is started again double from the first to the longest."""
@@ -29,10 +31,13 @@ STABLE_S = 30.0
 """A child that lived this long was in order: the next death counts as the first."""
 
 STOP_S = 15.0
-"""How long a child may take to stop before it is killed."""
+"""How long a child may take to stop before it is killed, unless it says otherwise."""
 
 HURRIED_STOP_S = 1.0
 """The same once the user asked twice."""
+
+STOP_LOOK_S = 0.1
+"""Between two looks at children that stop."""
 
 LINES = 20
 """Lines that a child wrote last which are kept; for the reason of its death."""
@@ -51,10 +56,25 @@ class Note:
 
 
 class Child:
-    """One process: a `flowtape` command with its environment."""
+    """One process: a `flowtape` command with its environment.
 
-    def __init__(self, name: str, command: Sequence[str], environment: Mapping[str, str]) -> None:
+    It may take `stop_s` to stop. `heard` is called with each line of its standard error, on a thread that reads them;
+    `ended` when it is gone, however it went.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        *,
+        stop_s: float = STOP_S,
+        heard: Callable[[str], None] | None = None,
+        ended: Callable[[], None] | None = None,
+    ) -> None:
         self.name = name
+        self.stop_s = stop_s
+        self._heard, self._on_end = heard, ended
         self._command = list(command)
         self._environment = {**os.environ, **environment}
         self._process: subprocess.Popen[bytes] | None = None
@@ -76,10 +96,14 @@ class Child:
 
     def start(self, now: float) -> None:
         """Start it; `now` is the caller's clock, seconds."""
+        # What one before it said is no reason for the end of this one.
+        self.said.clear()
+        self.told.clear()
+        leash = [sys.executable, "-m", "engine.processes.leash"]
         reading, writing = os.pipe()
         try:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "engine.processes.leash", str(reading), *self._command],
+                [*leash, str(reading), str(self.stop_s), *self._command],
                 env=self._environment,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
@@ -97,8 +121,11 @@ class Child:
         assert self._process.stdout is not None
         assert self._process.stderr is not None
         self._readers = [
-            threading.Thread(target=_keep_lines, args=(stream, lines), daemon=True)
-            for stream, lines in ((self._process.stdout, self.told), (self._process.stderr, self.said))
+            threading.Thread(target=_keep_lines, args=(stream, lines, heard), daemon=True)
+            for stream, lines, heard in (
+                (self._process.stdout, self.told, None),
+                (self._process.stderr, self.said, self._heard),
+            )
         ]
         for reader in self._readers:
             reader.start()
@@ -174,22 +201,29 @@ class Child:
         if self._leash >= 0:
             os.close(self._leash)
             self._leash = -1
+            if self._on_end is not None:
+                self._on_end()
 
 
-def _keep_lines(stream: IO[bytes], lines: deque[str]) -> None:
+def _keep_lines(stream: IO[bytes], lines: deque[str], heard: Callable[[str], None] | None) -> None:
     with stream:
         for line in stream:
             if text := line.decode(errors="replace").rstrip():
                 lines.append(text)
+                if heard is not None:
+                    heard(text)
 
 
 class Children:
-    """All of them, in the order of starting; they are stopped in the opposite order."""
+    """All of them, in the order of starting; they are stopped in the opposite order, or `together`."""
 
-    def __init__(self, children: Sequence[Child]) -> None:
+    def __init__(
+        self, children: Sequence[Child], stop: Stop | None = None, *, together: bool = False
+    ) -> None:
         self.children = list(children)
-        self.hurry = threading.Event()
-        """The user asked twice: children that do not stop are killed soon."""
+        self.wish = Stop() if stop is None else stop
+        """Once the user has asked twice, children that do not stop are killed soon."""
+        self._together = together
 
     def start(self, now: float) -> None:
         """Start all."""
@@ -201,16 +235,26 @@ class Children:
         return [Note(now, text) for child in self.children if (text := child.poll(now))]
 
     def stop(self) -> list[str]:
-        """Stop all, the last started first, each within STOP_S; the names of those that had to be killed."""
-        killed = []
-        for child in reversed(self.children):
+        """Stop all, each within its time; the names of those that had to be killed."""
+        if self._together:
+            return self._stop(self.children)
+        return [name for child in reversed(self.children) for name in self._stop([child])]
+
+    def _stop(self, children: Sequence[Child]) -> list[str]:
+        for child in children:
             child.ask_to_stop()
-            waited, step = 0.0, 0.1
-            while not child.wait(step):
-                waited += step
-                if waited >= (HURRIED_STOP_S if self.hurry.is_set() else STOP_S):
+        began, left, killed, hurried = time.monotonic(), list(children), [], False
+        while left := [child for child in left if not child.wait(0.0)]:
+            left[0].wait(STOP_LOOK_S)
+            if self.wish.hurry and not hurried:
+                # Some know how to hurry: they get as long as the others before they are killed.
+                hurried, began = True, time.monotonic()
+                for child in left:
+                    child.ask_to_stop()
+            waited = time.monotonic() - began
+            for child in left:
+                if waited >= (HURRIED_STOP_S if hurried else child.stop_s) and child.pid is not None:
                     child.kill()
                     child.wait(STOP_S)
                     killed.append(child.name)
-                    break
         return killed

@@ -6,9 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from rich.console import Group
+from rich.style import Style
 from rich.text import Text
 
 from engine.terminal import format as write
+from engine.terminal.gateway_gauges import GatewayReading
 from engine.terminal.gauges import Rates, Reading
 from schemas.flags import Flag
 from schemas.trade import Side, Trade
@@ -25,6 +27,9 @@ BIG_PREMIUM, HUGE_PREMIUM = 100_000.0, 1_000_000.0
 LAGGING_MS, LAGGING_ENTRIES = 2_000.0, 5_000
 """Age of the newest trade and number of waiting prints from which they are marked."""
 
+
+LINK_SHARE = 6
+"""One of so many lines of the screen may be the link's; a longer one is only there to click on."""
 
 WIDE = 100
 """Columns of a terminal from which the header writes words out."""
@@ -46,6 +51,12 @@ class ViewState:
     dropped: int = 0
     """Prints that the feed dropped because Redis was slower."""
     redis_away: bool = False
+    link: str = ""
+    """Opens the page; empty while the gateway does not listen."""
+    gateway: GatewayReading | None = None
+    """None while the gateway does not answer."""
+    rows_sent: float = 0.0
+    """Rows a second that the gateway hands to its clients."""
     seconds: float = 0.0
     """Since the start."""
     notes: list[str] = field(default_factory=list)
@@ -156,8 +167,8 @@ def _line_style(trade: Trade) -> str:
     return "bold" if trade.premium >= BIG_PREMIUM else ""
 
 
-def header(state: ViewState, newest: Trade | None, now: int, width: int) -> list[Text]:
-    """The lines above the trades: what runs, how fast, how late, how large; `now` is unix ms."""
+def header(state: ViewState, newest: Trade | None, now: int, width: int, height: int) -> list[Text]:
+    """The lines above the trades: what runs, how fast, how late, how large, for whom; `now` is unix ms."""
     reading, rates = state.reading, state.rates
     first = Text(" FLOWTAPE ", style="bold reverse", no_wrap=True, overflow="crop")
     first.append(f" {state.feed} ", "bold not reverse")
@@ -192,7 +203,40 @@ def header(state: ViewState, newest: Trade | None, now: int, width: int) -> list
         _gauge(third, "a trade", f"{each:,} bytes")
     _gauge(third, "up", _duration(state.seconds))
 
-    return [first, second, third, Text("")] if width < 40 else [first, second, third, *_hints(state, width)]
+    lines = [first, second, third]
+    if state.gateway is not None:
+        lines.append(_gateway_line(state.gateway, state.rows_sent))
+    if width < 40:
+        return [*lines, Text("")]
+    return [*lines, *_link(state, width, height), *_hints(state, width)]
+
+
+def _gateway_line(gateway: GatewayReading, rows_sent: float) -> Text:
+    line = Text(no_wrap=True, overflow="crop")
+    _gauge(line, "sessions", f"{gateway.sessions:,}")
+    _gauge(line, "subscriptions", f"{gateway.subscriptions:,}")
+    _gauge(line, "filters", f"{gateway.groups:,}")
+    _gauge(line, "sent", f"{rows_sent:,.0f} rows/s")
+    _gauge(line, "tape lag", write.age(round(gateway.lag_ms)), gateway.lag_ms >= LAGGING_MS)
+    return line
+
+
+def _link(state: ViewState, width: int, height: int) -> list[Text]:
+    """The link, whole until somebody is in; where there is no room for it, a short text to click on."""
+    if not state.link:
+        return []
+    # Terminals that know hyperlinks open all of it, whichever piece is clicked on.
+    style = Style(link=state.link, bold=True)
+    whole = f" open: {state.link}"
+    pieces = [whole[start : start + width] for start in range(0, len(whole), width)]
+    if len(pieces) > 1 and (len(pieces) > height // LINK_SHARE or (state.gateway and state.gateway.sessions)):
+        short = f" open: {state.link.partition('?')[0]}"
+        line = Text(short, style, no_wrap=True, overflow="crop")
+        line.append(
+            "  by a click here, or with a link of: flowtape token --link", Style(dim=True, bold=False)
+        )
+        return [line]
+    return [Text(piece, style, no_wrap=True, overflow="crop") for piece in pieces]
 
 
 def _hints(state: ViewState, width: int) -> list[Text]:
@@ -220,7 +264,7 @@ def render(
 ) -> Group:
     """The whole screen of a size, `now` in unix ms; trades come newest first and are cut to what fits."""
     columns = columns_for(width)
-    lines = header(state, newest[0] if newest else None, now, width)
+    lines = header(state, newest[0] if newest else None, now, width, height)
     said = [state.feed_says] if state.feed_says else []
     for note in [*said, *state.notes[-2:]]:
         lines.append(Text(f" {note}", style="yellow", no_wrap=True, overflow="ellipsis"))
@@ -253,6 +297,8 @@ def plain_line(state: ViewState, newest: Trade | None, now: int) -> str:
         "Redis away" if state.redis_away else f"Redis {reading.memory / 2**20:,.0f} MB",
         f"{reading.dead:,} dead",
     ]
+    if state.gateway is not None:
+        parts += [f"{state.gateway.sessions:,} sessions", f"{state.rows_sent:,.0f} rows/s sent"]
     if state.dropped:
         parts.append(f"{state.dropped:,} dropped")
     if state.feed_says:
