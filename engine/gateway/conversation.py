@@ -104,7 +104,7 @@ class Conversation:
         except ChannelError as error:
             session.send_error(ErrorCode.UNKNOWN_CHANNEL, str(error), message.sub)
             return
-        except (RedisError, OSError):
+        except (FlowtapeError, RedisError, OSError):
             session.send_error(
                 ErrorCode.SOURCE_UNAVAILABLE, "Channels cannot be read now; subscribe again.", message.sub
             )
@@ -159,7 +159,7 @@ class Conversation:
             try:
                 async for key in self._channels.changes():
                     await self._changed(key)
-            except (RedisError, OSError) as error:
+            except (FlowtapeError, RedisError, OSError) as error:
                 log.warning("changes of channels cannot be followed: %s", error)
                 await asyncio.sleep(CHANNEL_RETRY_S)
 
