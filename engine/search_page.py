@@ -16,6 +16,9 @@ from schemas.trade import Trade
 PAGE_ROWS: Final = 10_000
 """Rows of one page at most."""
 
+CURSOR_CHARS: Final = 80
+"""Characters of a cursor at most."""
+
 
 class Row(NamedTuple):
     """One trade that was found."""
@@ -60,7 +63,7 @@ def cursor_of(position: Position) -> str:
 def position_of(cursor: str) -> Position:
     """The position of such a text. Raises SearchRequestError."""
     try:
-        if len(cursor) > 80:
+        if len(cursor) > CURSOR_CHARS:
             raise ValueError
         text = base64.urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4)).decode("ascii")
         ts, seq, partition = map(int, text.split("."))

@@ -10,12 +10,15 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from engine import __version__
+from engine.search_page import CURSOR_CHARS
 from engine.settings import Settings
 from engine.stats import BUCKETS, BUCKETS_MOST, TOP, TOP_MOST, WINDOW_MS, WINDOW_MS_LEAST, WINDOW_MS_MOST
 from schemas.filter import CHOICES, FLAGS
+from schemas.filter_text import TEXT_CHARS
 from schemas.tier import Tier
 from schemas.trade import Trade
-from web import problems
+from web import channel_paths, problems
+from web.access import COOKIE
 from web.parameters import DURATION_PATTERN, duration_text
 from web.services import Services
 from web.stats import StatsAnswer
@@ -52,13 +55,14 @@ def document(settings: Settings) -> dict[str, Any]:
         "paths": {
             "/v1/trades": {"get": _trades(rows)},
             "/v1/stats": {"get": _stats()},
+            **channel_paths.PATHS,
             **_own_paths(),
         },
         "components": {
             "schemas": _schemas(),
             "securitySchemes": {
                 "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
-                "cookie": {"type": "apiKey", "in": "cookie", "name": "flowtape_session"},
+                "cookie": {"type": "apiKey", "in": "cookie", "name": COOKIE},
             },
             "responses": {"Problem": _problem_response("A problem document.")},
         },
@@ -88,7 +92,7 @@ def _trades(rows: int) -> dict[str, Any]:
             ),
             _query(
                 "before",
-                {"type": "string", "maxLength": 80},
+                {"type": "string", "maxLength": CURSOR_CHARS},
                 "Where to go on: `before` of the page above.",
             ),
         ],
@@ -195,6 +199,7 @@ def _schemas() -> dict[str, Any]:
     }
     return {
         **found,
+        **channel_paths.SCHEMAS,
         "TradesAnswer": {
             "type": "object",
             "properties": {
@@ -233,7 +238,7 @@ def _schemas() -> dict[str, Any]:
 def _filter() -> dict[str, Any]:
     return _query(
         "q",
-        {"type": "string", "default": ""},
+        {"type": "string", "default": "", "maxLength": TEXT_CHARS},
         "A filter as text, such as `SPY,QQQ -TSLA calls premium>=100k sweep`; without it, every trade.",
     )
 
