@@ -50,7 +50,7 @@ def build_app(verb: str | None = None) -> typer.Typer:
     )
     app.callback()(_options)
     for name, short in VERBS.items():
-        run = _load(name) if verb in (None, name) else _named_only
+        run = load(name) if verb in (None, name) else _named_only
         app.command(name, short_help=short)(run)
     return app
 
@@ -111,7 +111,8 @@ def explained(error: BaseException) -> FlowtapeError | None:
     return None
 
 
-def _load(verb: str) -> Callable[..., Any]:
+def load(verb: str) -> Callable[..., Any]:
+    """The function of a verb."""
     module = importlib.import_module(ABOVE.get(verb, f"engine.commands.{verb}"))
     run: Callable[..., Any] = getattr(module, verb)
     return run
