@@ -79,6 +79,8 @@ class Hub:
         self._groups: dict[tuple[str, Terms], Group] = {}
         self._loading = Loading(self, search, self._replay, settings.search_concurrency)
         self._caught_up = time.monotonic()
+        self._behind_since: float | None = None
+        """Loop time since which the tape has more than is read at once."""
         self._opened = self._was_open = False
         self._tasks: list[asyncio.Task[None]] = []
         self._timer: asyncio.TimerHandle | None = None
@@ -205,6 +207,9 @@ class Hub:
                 found, whole = await self.tape.read()
                 if whole:
                     self._caught_up = time.monotonic()
+                    self._behind_since = None
+                elif self._behind_since is None:
+                    self._behind_since = asyncio.get_running_loop().time()
                 pause = RETRY_S
                 await self._take(found)
             except TapeLostError as error:
@@ -293,7 +298,10 @@ class Hub:
         while True:
             due = loop.time() + OBSERVE_S
             await asyncio.sleep(OBSERVE_S)
-            if self._overload.observe(loop.time() - due):
+            now = loop.time()
+            behind = 0.0 if self._behind_since is None else now - self._behind_since
+            searches = self._poll.late_s(now) if self.available else 0.0
+            if self._overload.observe(max(now - due, behind, searches)):
                 log.warning("overload step %d: intervals are %s", self._overload.level, self._overload.step)
             self.metrics.overload_step.set(self._overload.level)
 

@@ -16,7 +16,7 @@ STEPS: Final = (Step(1, 1), Step(2, 1.5), Step(4, 2), Step(10, 4))
 """Factors on the intervals of the tiers; the first is normal."""
 
 BEHIND_S: Final = 0.1
-"""Lateness of the gateway's own timer, or of the tape, from which it counts as behind."""
+"""Lateness from which it counts as behind: of its own timer, of reading the tape, or of a poll tier's search."""
 
 CALM_S: Final = 0.02
 """Lateness below which it counts as calm."""

@@ -40,7 +40,7 @@ class Poll:
         self._wake = wake
         self._index = FilterIndex()
         self._groups: dict[int, Group] = {}
-        self._running: set[asyncio.Task[None]] = set()
+        self._running: dict[asyncio.Task[None], float] = {}
         self.schedule = Schedule()
 
     def join(self, group: Group, now: float, factor: float) -> None:
@@ -76,8 +76,12 @@ class Poll:
         """Begin the searches of the groups whose interval is over. `now` is loop time."""
         for group in list(self.schedule.due(now)):
             task = asyncio.ensure_future(self._tick(group, factor))
-            self._running.add(task)
-            task.add_done_callback(self._running.discard)
+            self._running[task] = now
+            task.add_done_callback(self._running.pop)
+
+    def late_s(self, now: float) -> float:
+        """How long the search that is longest under way has taken, or waited for its turn, seconds."""
+        return now - next(iter(self._running.values())) if self._running else 0.0
 
     def begin_anew(self, position: StreamPosition) -> None:
         """Search from here on: the tape began anew."""
