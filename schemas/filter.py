@@ -8,7 +8,6 @@ filters that were written differently but say the same are equal and share one k
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -286,7 +285,8 @@ def number_of(field: str, value: object) -> Number:
         return _expiry(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise FilterError(f"{field}: {_shown(value)} is no number.", field=field)
-    if not math.isfinite(value) or abs(value) > NUMBER_LIMIT:
+    # Compared before anything makes a float of it: JSON has whole numbers that are none. NaN is within nothing.
+    if not -NUMBER_LIMIT <= value <= NUMBER_LIMIT:
         raise FilterError(
             f"{field}: {_shown(value)} is out of range.", f"Numbers go up to {NUMBER_LIMIT}.", field=field
         )
@@ -315,7 +315,10 @@ def _expiry(value: object) -> int:
 
 def _shown(value: object) -> str:
     """A value for a message: quoted where it is text, and never longer than a line."""
-    text = repr(value)
+    try:
+        text = repr(value)
+    except RecursionError:
+        return "what is nested so deep"
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 

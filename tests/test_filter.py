@@ -256,3 +256,18 @@ def test_any_json_is_a_filter_or_a_filter_error(tree: object) -> None:
     except FilterError:
         return
     assert Filter.from_json(wanted.key) == wanted
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_whole_number_that_no_float_holds_is_out_of_range(sign: int) -> None:
+    with pytest.raises(FilterError, match="out of range"):
+        Filter.from_json({"premium": {"gte": sign * 10**400}})
+
+
+def test_a_value_nested_too_deep_to_be_shown_is_a_filter_error() -> None:
+    value: object = 1
+    for _ in range(10_000):
+        value = [value]
+    for tree in ({"premium": {"gte": value}}, {"premium": value}, {"underlying": value}, {"flags": value}):
+        with pytest.raises(FilterError, match="nested so deep"):
+            Filter.from_json(tree)
