@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from engine.access.login_link import TIER, login_name
 from engine.access.tokens import Access
 from engine.cli import main
 from engine.client import Disconnected, Reconnected, View
@@ -75,7 +76,7 @@ def test_rows_come_oldest_first_and_what_happens_to_the_connection_is_said() -> 
         assert peer.bearer is not None
         access = Access(Settings.load(jwt_secret=SECRET), SECRET)
         identity = await access.identify(peer.bearer.removeprefix("Bearer "))
-        assert (identity.user, identity.tier.name) == ("local", "premium")
+        assert (identity.user, identity.tier.name) == (login_name(), TIER)
         await peer.say(
             msgspec.structs.replace(WELCOME, tier="free", limits={"delay_s": 900, "interval_ms": 5_000})
         )

@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from engine.access.login_link import TIER, login_name
 from engine.access.loopback import is_loopback
 from engine.access.secret import resolve_secret
 from engine.access.tokens import TOKEN_BYTES, Access
@@ -54,20 +55,24 @@ def tail(
         ),
     ] = None,
     user: Annotated[
-        str, typer.Option(help="User of the token that is made for a gateway on this machine.")
-    ] = "local",
-    tier: Annotated[str, typer.Option(help="Tier of that token.")] = "premium",
+        str | None,
+        typer.Option(
+            help="User of the token that is made for a gateway on this machine; unset, your login name."
+        ),
+    ] = None,
+    tier: Annotated[str, typer.Option(help="Tier of that token.")] = TIER,
 ) -> None:
     """Follow the live trades of a filter; Ctrl-C ends it. docs/filters.md describes the filter.
 
-    Put a filter in quotes where it has > < | or *, and -- before one that begins with a minus. A row that begins
-    with ~ was shown before and has changed; one with - no longer passes the filter.
+    A row that begins with ~ was shown before and has changed; one with - no longer passes the filter.
+
+    Put a filter in quotes where it has > < | or *, and -- before one that begins with a minus.
     """
     if channel is not None and text:
         raise SettingsError("A filter and a channel were given.", "Give one of them.")
     wanted = None if channel is not None else parse_filter(" ".join(text or ()))
     settings = Settings.load(gateway_url=url)
-    token = _token(settings, token_file, user, tier)
+    token = _token(settings, token_file, user or login_name(), tier)
     title = f"channel {channel}" if wanted is None else filter_text(wanted)
     output, remarks = Console(highlight=False), Console(stderr=True, highlight=False, soft_wrap=True)
     view = TailView(title, output.width if output.is_terminal else None, as_json=as_json)
