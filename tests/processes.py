@@ -1,15 +1,106 @@
-"""Processes as tests see them: which run, who started them, and whether they are gone."""
+"""Processes as tests see them: commands that run, what they say, who started them, and whether they are gone."""
 
 from __future__ import annotations
 
 import os
+import queue
+import re
 import signal
 import subprocess
+import sys
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TypeVar
 
 GUARD_S = 60.0
 """What has not happened by then never does: the test fails rather than hangs."""
+
+
+PROJECT = Path(__file__).parent.parent
+
+
+class Running:
+    """A running `flowtape` command without a terminal, and what it says."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self.process = process
+        self._lines: queue.Queue[str | None] = queue.Queue()
+        self.said: list[str] = []
+        self._leaving = threading.Event()
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        with self.process.stdout as stream:
+            for line in stream:
+                self._lines.put(line.rstrip("\n"))
+                if self._leaving.is_set():
+                    break
+        self._lines.put(None)
+
+    def line(self, pattern: str) -> re.Match[str]:
+        """The next line that a pattern is found in."""
+        deadline = time.monotonic() + GUARD_S
+        while True:
+            assert time.monotonic() < deadline, f"it does not say {pattern!r}; it said {self.said}"
+            line = self._lines.get(timeout=GUARD_S)
+            assert line is not None, f"it ended without {pattern!r}; it said {self.said}"
+            self.said.append(line)
+            if found := re.search(pattern, line):
+                return found
+
+    def rest(self) -> list[str]:
+        """All lines, to its end."""
+        while (line := self._lines.get(timeout=GUARD_S)) is not None:
+            self.said.append(line)
+        return self.said
+
+    def child(self, word: str) -> int:
+        """The process id of a child by a word of its command line."""
+        return next(pid for pid, line in children_of(self.process.pid).items() if word in line)
+
+    def leave(self) -> None:
+        """Read no more, as `head` does."""
+        self._leaving.set()
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """Send a signal and wait for the end; the exit status."""
+        self.process.send_signal(number)
+        return self.process.wait(GUARD_S)
+
+
+R = TypeVar("R", bound=Running)
+
+
+@contextmanager
+def running(arguments: list[str], environment: dict[str, str], kind: type[R]) -> Iterator[R]:
+    """Run a `flowtape` command beside the test, with these variables besides its own."""
+    # On a leash, so that it ends where the tests are killed.
+    reading, writing = os.pipe()
+    leash = [sys.executable, "-m", "engine.processes.leash", str(reading), str(GUARD_S)]
+    process = subprocess.Popen(
+        [*leash, *arguments],
+        cwd=PROJECT,
+        env={**os.environ, **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        pass_fds=(reading,),
+    )
+    os.close(reading)
+    try:
+        yield kind(process)
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(GUARD_S)
+            process.kill()
+            process.wait()
+        os.close(writing)
 
 
 def children_of(pid: int) -> dict[int, str]:

@@ -11,6 +11,7 @@ from rich.console import Console
 from engine.settings import Settings
 from engine.simulator.market import SimulatedMarket
 from engine.terminal import gauges, live_view
+from engine.terminal.gateway_gauges import GatewayReading
 from engine.terminal.live_view import ViewState
 from engine.terminal.tape_follower import AT_ONCE, NEWEST, NOTABLE, TapeFollower
 from schemas import keys
@@ -156,3 +157,48 @@ def test_a_feed_that_is_not_live_says_why_and_what_it_dropped(
     assert "dropped 1,234" in lines[1]
     assert any(line.strip() == state.feed_says for line in lines[:7])
     assert "1,234 dropped, massive was silent for 30 s." in live_view.plain_line(state, None, NOON)
+
+
+LINK = f"http://127.0.0.1:8000/?ticket={'x' * 240}"
+
+
+def test_the_link_is_whole_until_somebody_is_in_and_then_one_line(
+    client: redis.Redis, follower: TapeFollower
+) -> None:
+    state = a_state(client)
+    state.link, state.gateway, state.rows_sent = LINK, GatewayReading(1.0, 0, 0, 0, 0, 12.0), 120.0
+    before = picture(state, follower, 100, 40)
+    assert LINK in "".join(line.strip() for line in before)
+    state.gateway = GatewayReading(2.0, 2, 6, 4, 120, 12.0)
+    after = picture(state, follower, 100, 40)
+    assert LINK not in "".join(line.strip() for line in after)
+    assert any(line.startswith(" open: http://127.0.0.1:8000/ ") for line in after)
+    counts = " sessions 2  subscriptions 6  filters 4  sent 120 rows/s  tape lag 12 ms"
+    assert counts in (line.rstrip() for line in after)
+    assert "2 sessions, 120 rows/s sent" in live_view.plain_line(state, None, NOON)
+
+
+def test_the_line_that_stands_for_the_link_opens_it(client: redis.Redis, follower: TapeFollower) -> None:
+    state = a_state(client)
+    state.link = LINK
+    console = Console(file=io.StringIO(), width=80, height=12, color_system="standard", force_terminal=True)
+    console.print(live_view.render(state, [], [], NOON, 80, 12))
+    assert f";{LINK}\x1b\\" in console.file.getvalue()  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(("width", "height"), [(30, 10), (60, 12), (80, 24), (120, 40)])
+def test_the_picture_fits_with_a_link_and_a_gateway_too(
+    client: redis.Redis, follower: TapeFollower, width: int, height: int
+) -> None:
+    state = a_state(client)
+    state.link, state.gateway = LINK, GatewayReading(1.0, 0, 0, 0, 0, 12.0)
+    lines = picture(state, follower, width, height)
+    assert len(lines) <= height
+    assert all(len(line) <= width for line in lines)
+    assert any("SPY" in line for line in lines)
+
+
+def test_without_a_gateway_nothing_is_said_of_it(client: redis.Redis, follower: TapeFollower) -> None:
+    state = a_state(client)
+    assert not [line for line in picture(state, follower, 120, 40) if "sessions" in line or "open:" in line]
+    assert "sessions" not in live_view.plain_line(state, None, NOON)

@@ -5,31 +5,30 @@ from __future__ import annotations
 import asyncio
 import os
 import pty
-import queue
-import re
 import signal
+import socket
 import subprocess
 import sys
-import threading
-import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
 import pytest
 import redis
+from websockets.asyncio.client import connect
+from websockets.typing import Subprotocol
 
 from engine.commands.feed import status_line
-from engine.commands.up import feed_line, redis_cli_arguments
+from engine.commands.up import feed_line, redis_cli_arguments, warning_of
 from engine.feeds.live import FeedState, FeedStatus
 from engine.feeds.registry import live_feed
 from engine.publish import PublishCounts
 from schemas import keys
 from schemas.errors import FeedRefusedError
-from tests.processes import GUARD_S, children_of, hang, runs, until
+from schemas.messages import ENCODINGS, JSON, Batch, ServerMessage, Snapshot, Subscribe, Welcome
+from tests.processes import GUARD_S, PROJECT, Running, children_of, hang, running, runs, until
 from tests.vendors.massive import Server
-
-PROJECT = Path(__file__).parent.parent
 
 
 def environment(folder: Path, **more: str) -> dict[str, str]:
@@ -40,35 +39,8 @@ def command(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "engine.cli", "up", *arguments]
 
 
-class Up:
-    """A running `up` without a terminal, and what it says."""
-
-    def __init__(self, process: subprocess.Popen[str]) -> None:
-        self.process = process
-        self._lines: queue.Queue[str | None] = queue.Queue()
-        self.said: list[str] = []
-        self._leaving = threading.Event()
-        threading.Thread(target=self._read, daemon=True).start()
-
-    def _read(self) -> None:
-        assert self.process.stdout is not None
-        with self.process.stdout as stream:
-            for line in stream:
-                self._lines.put(line.rstrip("\n"))
-                if self._leaving.is_set():
-                    break
-        self._lines.put(None)
-
-    def line(self, pattern: str) -> re.Match[str]:
-        """The next line that a pattern is found in."""
-        deadline = time.monotonic() + GUARD_S
-        while True:
-            assert time.monotonic() < deadline, f"`up` does not say {pattern!r}; it said {self.said}"
-            line = self._lines.get(timeout=GUARD_S)
-            assert line is not None, f"`up` ended without {pattern!r}; it said {self.said}"
-            self.said.append(line)
-            if found := re.search(pattern, line):
-                return found
+class Up(Running):
+    """A running `up` without a terminal."""
 
     def held(self, more_than: int) -> int:
         """The number of trades held, once it is above another."""
@@ -76,44 +48,11 @@ class Up:
             pass
         return number
 
-    def child(self, word: str) -> int:
-        """The process id of a child by a word of its command line."""
-        return next(pid for pid, line in children_of(self.process.pid).items() if word in line)
-
-    def leave(self) -> None:
-        """Read no more, as `head` does."""
-        self._leaving.set()
-
-    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
-        """Send a signal and wait for the end; the exit status."""
-        self.process.send_signal(number)
-        return self.process.wait(GUARD_S)
-
 
 @contextmanager
 def up(folder: Path, *arguments: str, **more: str) -> Iterator[Up]:
-    # On a leash, so that it ends where the tests are killed.
-    reading, writing = os.pipe()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "engine.processes.leash", str(reading), "60", "up", *arguments],
-        cwd=PROJECT,
-        env=environment(folder, **more),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        pass_fds=(reading,),
-    )
-    os.close(reading)
-    running = Up(process)
-    try:
-        yield running
-    finally:
-        if process.poll() is None:
-            process.send_signal(signal.SIGTERM)
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(GUARD_S)
-            process.kill()
-        os.close(writing)
+    with running(["up", *arguments], environment(folder, **more), Up) as process:
+        yield process
 
 
 @pytest.fixture
@@ -133,11 +72,87 @@ def test_up_fills_a_queryable_tape_and_leaves_nothing_running(folder: Path) -> N
             )
             assert found[b"total_results"] >= held
         started = children_of(running.process.pid)
-        for word in ("redis-server", "feed simulator", " index "):
+        for word in ("redis-server", "feed simulator", " index", " serve"):
             assert [line for line in started.values() if word in line], f"no {word} among {started}"
         assert running.stop() == 128 + signal.SIGTERM
         assert not [pid for pid in started if runs(pid)]
         assert not Path(socket).exists()
+
+
+def test_the_link_lets_one_browser_in_which_then_gets_a_snapshot_and_batches(folder: Path) -> None:
+    async def scenario(running: Up) -> None:
+        link = running.line(r"^Open (http://127\.0\.0\.1:\d+/\?ticket=\S+)$")[1]
+        origin = link.partition("/?")[0]
+        async with asyncio.timeout(GUARD_S), httpx.AsyncClient(timeout=GUARD_S) as browser:
+            landing = await browser.get(link)
+            assert landing.status_code == 303
+            assert landing.headers["location"] == "/"
+            cookie = landing.headers["set-cookie"]
+            for flag in ("HttpOnly", "SameSite=strict", "Path=/"):
+                assert flag in cookie
+            assert "(premium)" in (await browser.get(f"{origin}/")).text
+            # Who has the link from then on has nothing, and the user a new one.
+            async with httpx.AsyncClient(timeout=GUARD_S) as stranger:
+                assert (await stranger.get(link)).status_code == 403
+            assert running.line(r"^Open (\S+)$")[1] not in ("", link)
+            async with connect(
+                f"{origin.replace('http', 'ws', 1)}/v1/stream",
+                subprotocols=[Subprotocol(JSON)],
+                additional_headers={"Cookie": cookie.partition(";")[0], "Origin": origin},
+                compression=None,
+                max_size=2**24,
+            ) as line:
+
+                async def hear(kind: type[ServerMessage]) -> None:
+                    while not isinstance(ENCODINGS[JSON].server_message(await line.recv()), kind):
+                        pass
+
+                await hear(Welcome)
+                await line.send(ENCODINGS[JSON].encode(Subscribe("all", "")).decode())
+                await hear(Snapshot)
+                await hear(Batch)
+                # The gateway's own account of it.
+                await asyncio.to_thread(running.line, r" 1 sessions, [1-9][\d,]* rows/s sent")
+
+    with up(folder, "--rate", "50") as running:
+        asyncio.run(scenario(running))
+        assert running.stop() == 128 + signal.SIGTERM
+
+
+def test_a_killed_gateway_is_started_again_on_its_port(folder: Path) -> None:
+    with up(folder, "--rate", "50") as running:
+        link = running.line(r"^Open (\S+)$")[1]
+        os.kill(running.child(" serve"), signal.SIGKILL)
+        running.line("gateway ended .killed by SIGKILL.; next start in 0.5 s")
+        running.line("gateway was started again")
+        # The same link, which nobody has used.
+        until(lambda: lands(link), "the landing of the ticket")
+        assert running.stop() == 128 + signal.SIGTERM
+
+
+def lands(link: str) -> bool:
+    try:
+        return httpx.get(link, timeout=GUARD_S).status_code == 303
+    except httpx.TransportError:
+        return False
+
+
+def test_a_taken_port_gives_way_to_a_free_one_unless_it_was_asked_for(folder: Path, tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            taken.bind(("127.0.0.1", 8_000))
+            taken.listen()
+        except OSError:
+            pass  # by someone else, which is as good
+        with up(folder, "--rate", "50") as running:
+            port = running.line(r"Port 8000 is taken: the gateway's is (\d+)\.")[1]
+            assert running.line(r"^Open http://127\.0\.0\.1:(\d+)/")[1] == port
+            assert running.stop() == 128 + signal.SIGTERM
+        for arguments, more in ((("--port", "8000"), {}), ((), {"FLOWTAPE_PORT": "8000"})):
+            done = refused(tmp_path / "other", *arguments, **more)
+            assert done.returncode == 1
+            assert "127.0.0.1:8000 cannot be listened on: Address already in use." in done.stderr
 
 
 def test_a_second_up_is_refused_while_the_first_goes_on(folder: Path) -> None:
@@ -169,6 +184,8 @@ def test_a_killed_redis_is_started_again_with_its_data(folder: Path) -> None:
         os.kill(running.child("redis-server"), signal.SIGKILL)
         running.line("Redis ended and was started again")
         running.held(held)
+        if not [line for line in running.said if line.startswith("gateway: Redis ")]:
+            running.line("^gateway: Redis (does not answer|answers again)")
         started = children_of(running.process.pid)
         assert running.stop() == 128 + signal.SIGTERM
         assert not [pid for pid in started if runs(pid)]
@@ -297,6 +314,22 @@ def test_redis_cli_is_named_without_the_password(url: str, arguments: str) -> No
     assert redis_cli_arguments(url) == arguments
 
 
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("2026-11-21T10:11:04.084795Z warning  Redis does not answer: [Errno 2] no [x] [engine.gateway.hub]",
+         "Redis does not answer: [Errno 2] no [x]"),
+        ('2026-11-21T10:11:04.084795Z error    "it failed" code=3 [web.stream]', '"it failed" code=3'),
+        ("2026-11-21T10:11:04.084795Z warning  alone", "alone"),
+        ("2026-11-21T10:11:04.084795Z info     session begins session=1 [web.stream]", ""),
+        ("    | Traceback (most recent call last):", ""),
+        ("", ""),
+    ],
+)  # fmt: skip
+def test_what_the_gateway_warns_of_is_read_from_its_log(line: str, said: str) -> None:
+    assert warning_of(line) == said
+
+
 def test_the_feeds_own_line_gives_its_state_what_it_dropped_and_why_it_waits() -> None:
     status, counts = FeedStatus("simulator"), PublishCounts()
     simulator = live_feed("simulator")
@@ -309,6 +342,19 @@ def test_the_feeds_own_line_gives_its_state_what_it_dropped_and_why_it_waits() -
     assert feed_line("Traceback") is None
 
 
+def refused(folder: Path, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
+    """An `up` that does not start."""
+    return subprocess.run(
+        command(*arguments),
+        cwd=PROJECT,
+        env=environment(folder, **more),
+        capture_output=True,
+        text=True,
+        timeout=GUARD_S,
+        check=False,
+    )
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
@@ -319,19 +365,13 @@ def test_the_feeds_own_line_gives_its_state_what_it_dropped_and_why_it_waits() -
             "--rate and --seed are the simulator's; the feed theta has none.",
         ),
         (("--rate", "0"), "simulator_rate"),
+        (("--host", "0.0.0.0"), "Set FLOWTAPE_JWT_SECRET"),  # noqa: S104
     ],
 )
 def test_wrong_arguments_are_refused_before_anything_starts(
     tmp_path: Path, arguments: tuple[str, ...], sentence: str
 ) -> None:
-    done = subprocess.run(
-        command(*arguments),
-        cwd=PROJECT,
-        env=environment(tmp_path / "data"),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = refused(tmp_path / "data", *arguments)
     assert done.returncode == 2
     assert sentence in done.stderr
     assert len(done.stderr.splitlines()) == 1

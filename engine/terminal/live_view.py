@@ -232,9 +232,7 @@ def _link(state: ViewState, width: int, height: int) -> list[Text]:
     if len(pieces) > 1 and (len(pieces) > height // LINK_SHARE or (state.gateway and state.gateway.sessions)):
         short = f" open: {state.link.partition('?')[0]}"
         line = Text(short, style, no_wrap=True, overflow="crop")
-        line.append(
-            "  by a click here, or with a link of: flowtape token --link", Style(dim=True, bold=False)
-        )
+        line.append("  click here, or: flowtape token --link", Style(dim=True, bold=False))
         return [line]
     return [Text(piece, style, no_wrap=True, overflow="crop") for piece in pieces]
 
