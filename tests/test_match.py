@@ -233,12 +233,14 @@ def test_nothing_is_kept_of_filters_that_left(wanted: list[Filter]) -> None:
     index = filled(wanted)
     for slot in range(len(wanted)):
         index.remove(slot)
-    for names in (index._ranges, index._filters, index._numbers):
-        assert not names
+    assert not index._filters
+    assert not index._numbers
     assert index._used == 0
     for postings in (index._excluded, index._flags_all, index._flags_none):
         assert not postings
-    for asked in (index._flags_any, *(asked for _, asked in index._lists)):
+    for bounded in index._ranges:
+        assert (bounded.slots, bounded.low, bounded.high) == (0, None, None)
+    for asked in (index._flags_any, *index._lists):
         assert asked.slots == 0
         assert not asked._postings
 
@@ -254,7 +256,7 @@ def test_thresholds_above_a_value_are_found_exactly_and_in_bounded_runs(
     thresholds = Thresholds()
     for slot, number in enumerate(numbers):
         thresholds.add(number, slot)
-        assert len(thresholds._from) <= runs + 1
+        assert len(thresholds._sets) <= runs + 1
     held = dict(enumerate(numbers))
     for slot in rng.sample(range(len(numbers)), len(numbers)):
         for value in (*values, numbers[slot]):
@@ -262,7 +264,8 @@ def test_thresholds_above_a_value_are_found_exactly_and_in_bounded_runs(
             assert found == [other for other in held if held[other] > value]
         thresholds.remove(held.pop(slot), slot)
     assert not thresholds
-    assert thresholds._from == [0]
+    assert thresholds._sets == [0]
+    assert thresholds._middle == thresholds._all == 0
 
 
 def test_many_different_thresholds_are_spread_over_all_runs_in_whatever_order_they_come() -> None:

@@ -6,14 +6,24 @@ what it asks for. A trade is looked up once a field; what is in none of the sets
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from heapq import heappop, heappush
 from math import inf, nextafter
+from operator import attrgetter
+from typing import Any, Final
 
 from engine.match.bits import slots_of
 from engine.match.postings import FEW, Postings
 from engine.match.thresholds import Thresholds
-from schemas.filter import CHOICES, LISTS, NUMBER_LIMIT, Filter, Number, Range
+from schemas.filter import CHOICES, LISTS, NUMBER_LIMIT, RANGES, Filter, Number, Range
 from schemas.trade import Trade
+
+FLAGS_REMEMBERED: Final = 256
+"""Combinations of flags whose failing filters are remembered until a filter with flags comes or goes."""
+
+_listed_of: Callable[[Any], tuple[Any, ...]] = attrgetter(*LISTS)
+_numbers_of: Callable[[Any], tuple[Any, ...]] = attrgetter(*RANGES)
+_PLACE: Final = {field: place for place, field in enumerate(RANGES)}
 
 
 class FilterIndex:
@@ -25,10 +35,11 @@ class FilterIndex:
         self._free: list[int] = []
         self._used = 0
         self._count = 0
-        self._lists = [(field, _Asked(0 if field in CHOICES else FEW)) for field in LISTS]
+        self._lists = [_Asked(0 if field in CHOICES else FEW) for field in LISTS]
         self._excluded = Postings(FEW)
         self._flags_all, self._flags_any, self._flags_none = Postings(0), _Asked(0), Postings(0)
-        self._ranges: dict[str, _Bounded] = {}
+        self._by_flags: dict[tuple[str, ...], int] = {}
+        self._ranges = [_Bounded() for _ in RANGES]
 
     def __len__(self) -> int:
         return self._count
@@ -39,14 +50,15 @@ class FilterIndex:
         bit = 1 << slot
         self._used |= bit
         self._count += 1
-        for field, asked in self._lists:
-            asked.add(getattr(wanted, field), slot)
+        for values, asked in zip(_listed_of(wanted), self._lists, strict=True):
+            asked.add(values, slot)
         self._flags_any.add(wanted.flags_any, slot)
         for postings, values in self._refusals(wanted):
             for value in values:
                 postings.add(value, slot)
         for field, bounds in wanted.ranges:
-            self._ranges.setdefault(field, _Bounded()).add(bounds, slot)
+            self._ranges[_PLACE[field]].add(bounds, slot)
+        self._forget_flags(wanted)
         return slot
 
     def remove(self, slot: int) -> None:
@@ -56,36 +68,28 @@ class FilterIndex:
             raise KeyError(slot)
         self._used ^= 1 << slot
         self._count -= 1
-        for field, asked in self._lists:
-            asked.remove(getattr(wanted, field), slot)
+        for values, asked in zip(_listed_of(wanted), self._lists, strict=True):
+            asked.remove(values, slot)
         self._flags_any.remove(wanted.flags_any, slot)
         for postings, values in self._refusals(wanted):
             for value in values:
                 postings.remove(value, slot)
         for field, bounds in wanted.ranges:
-            bounded = self._ranges[field]
-            bounded.remove(bounds, slot)
-            if not bounded.slots:
-                del self._ranges[field]
+            self._ranges[_PLACE[field]].remove(bounds, slot)
+        self._forget_flags(wanted)
         self._give_slot(slot)
 
     def match(self, trade: Trade) -> list[int]:
         """Slots of all filters that the trade passes, ascending."""
-        failed = 0
-        for field, asked in self._lists:
+        failed = self._failing_by_flags(trade.flags)
+        for value, asked in zip(_listed_of(trade), self._lists, strict=True):
             if asked.slots:
-                failed |= asked.slots ^ asked.naming(getattr(trade, field))
+                failed |= asked.slots ^ asked.naming(value)
         if self._excluded:
             failed |= self._excluded.naming(trade.underlying)
-        flags = trade.flags
-        if self._flags_all:
-            failed |= self._flags_all.naming_others(flags)
-        if self._flags_any.slots:
-            failed |= self._flags_any.slots ^ self._flags_any.naming_any(flags)
-        if self._flags_none:
-            failed |= self._flags_none.naming_any(flags)
-        for field, bounded in self._ranges.items():
-            value = getattr(trade, field)
+        for value, bounded in zip(_numbers_of(trade), self._ranges, strict=True):
+            if not bounded.slots:
+                continue
             # What is unknown, or no number (NaN), is in no range.
             if value is None or value != value:
                 failed |= bounded.slots
@@ -97,6 +101,20 @@ class FilterIndex:
         # Nothing fails that is not in use.
         passed = self._used ^ failed
         return slots_of(passed, self._numbers) if passed else []
+
+    def _failing_by_flags(self, flags: tuple[str, ...]) -> int:
+        failed = self._by_flags.get(flags)
+        if failed is None:
+            failed = self._flags_all.naming_others(flags) | self._flags_none.naming_any(flags)
+            failed |= self._flags_any.slots ^ self._flags_any.naming_any(flags)
+            if len(self._by_flags) == FLAGS_REMEMBERED:
+                self._by_flags.clear()
+            self._by_flags[flags] = failed
+        return failed
+
+    def _forget_flags(self, wanted: Filter) -> None:
+        if wanted.flags_all or wanted.flags_any or wanted.flags_none:
+            self._by_flags.clear()
 
     def _refusals(self, wanted: Filter) -> tuple[tuple[Postings, tuple[str, ...]], ...]:
         """What is looked up by what a trade must have, or must not have, without more."""

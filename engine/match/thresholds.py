@@ -1,4 +1,4 @@
-"""Which slots have a threshold above a value: sorted runs of thresholds, each with a bitset of all from it upwards."""
+"""Which slots have a threshold above a value: sorted runs of thresholds, with a bitset at each boundary."""
 
 from __future__ import annotations
 
@@ -10,10 +10,13 @@ from engine.match.bits import bits_of
 from schemas.filter import Number
 
 RUNS: Final = 128
-"""Runs at most: bitsets that are held, and that `add` and `remove` may have to touch.
+"""Runs at most, and so bitsets that are held; `add` and `remove` change up to half of them.
 
 As long as there are no more different thresholds than this, each is a run of its own, and an answer lies ready.
 """
+
+RELIEF: Final = 8
+"""A run of several thresholds is compared with the others whenever so many more have come into it."""
 
 
 class Thresholds:
@@ -21,11 +24,15 @@ class Thresholds:
 
     def __init__(self) -> None:
         # A run is two lists side by side, sorted by number, then by slot. Its lowest and highest number stand in
-        # `_lows` and `_highs`; `_from[i]` is the set of all slots in run i and above, and the last one is empty.
+        # `_lows` and `_highs`. Boundary i is below run i; there is one above the last run too. `_sets[i]` holds all
+        # slots above boundary i; but for boundaries below the middle it holds those below, so that a slot that comes
+        # or goes changes only the sets from its run to the middle.
         self._runs: list[tuple[list[Number], list[int]]] = []
         self._lows: list[Number] = []
         self._highs: list[Number] = []
-        self._from: list[int] = [0]
+        self._sets: list[int] = [0]
+        self._middle = 0
+        self._all = 0
 
     def __bool__(self) -> bool:
         return bool(self._runs)
@@ -33,16 +40,19 @@ class Thresholds:
     def above(self, value: Number) -> int:
         """The set of the slots whose threshold is above a value."""
         i = bisect_right(self._highs, value)
-        from_here = self._from[i]
-        if not from_here or self._lows[i] > value:
-            return from_here
+        higher = self._sets[i] if i >= self._middle else self._all ^ self._sets[i]
+        if not higher or self._lows[i] > value:
+            return higher
+        # The value falls into run i.
         numbers, slots = self._runs[i]
         cut = bisect_right(numbers, value)
         # Bits are set for the shorter part of the run only: the longer one is the rest.
         if cut * 2 < len(slots):
-            return from_here ^ bits_of(slots[:cut], from_here.bit_length())
-        higher = self._from[i + 1]
-        return higher | bits_of(slots[cut:], from_here.bit_length())
+            return higher ^ bits_of(slots[:cut], self._all.bit_length())
+        return self._above(i + 1) | bits_of(slots[cut:], self._all.bit_length())
+
+    def _above(self, i: int) -> int:
+        return self._sets[i] if i >= self._middle else self._all ^ self._sets[i]
 
     def add(self, number: Number, slot: int) -> None:
         """Give a slot its threshold."""
@@ -67,11 +77,38 @@ class Thresholds:
         if numbers:
             self._lows[i], self._highs[i] = numbers[0], numbers[-1]
         else:
-            del self._runs[i], self._lows[i], self._highs[i], self._from[i]
+            del self._runs[i], self._lows[i], self._highs[i]
+            self._remove_boundary(i)
 
     def _flip(self, i: int, slot: int) -> None:
+        """Put a slot into run i, or out of it."""
         bit = 1 << slot
-        self._from[: i + 1] = [bits ^ bit for bits in self._from[: i + 1]]
+        self._all ^= bit
+        start, end = (self._middle, i + 1) if i >= self._middle else (i + 1, self._middle)
+        self._sets[start:end] = [bits ^ bit for bits in self._sets[start:end]]
+
+    def _insert_boundary(self, i: int, above: int) -> None:
+        if i < self._middle:
+            self._sets.insert(i, self._all ^ above)
+            self._middle += 1
+        else:
+            self._sets.insert(i, above)
+        self._keep_middle()
+
+    def _remove_boundary(self, i: int) -> None:
+        del self._sets[i]
+        if i < self._middle:
+            self._middle -= 1
+        self._keep_middle()
+
+    def _keep_middle(self) -> None:
+        wanted = len(self._runs) // 2
+        if self._middle < wanted:
+            self._sets[self._middle] ^= self._all
+            self._middle += 1
+        elif self._middle > wanted:
+            self._middle -= 1
+            self._sets[self._middle] ^= self._all
 
     def _run_for(self, number: Number) -> int:
         """The run that a number belongs into: the one around it, else a new one, else the smaller neighbour."""
@@ -82,7 +119,7 @@ class Thresholds:
             self._runs.insert(i, ([], []))
             self._lows.insert(i, number)
             self._highs.insert(i, number)
-            self._from.insert(i, self._from[i])
+            self._insert_boundary(i, self._above(i))
             return i
         if i == len(self._runs) or (i and len(self._runs[i - 1][0]) < len(self._runs[i][0])):
             return i - 1
@@ -91,6 +128,8 @@ class Thresholds:
     def _relieve(self, i: int) -> None:
         """Split a run of several numbers if there is room, or if two neighbours together are less than half of it."""
         if len(self._runs) == RUNS:
+            if len(self._runs[i][0]) % RELIEF:
+                return
             sizes = [len(numbers) for numbers, _ in self._runs]
             together = list(map(add, sizes, sizes[1:]))
             smallest = min(together)
@@ -106,7 +145,8 @@ class Thresholds:
         self._runs[i][0].extend(numbers)
         self._runs[i][1].extend(slots)
         self._highs[i] = self._highs[i + 1]
-        del self._runs[i + 1], self._lows[i + 1], self._highs[i + 1], self._from[i + 1]
+        del self._runs[i + 1], self._lows[i + 1], self._highs[i + 1]
+        self._remove_boundary(i + 1)
 
     def _split(self, i: int) -> None:
         """Split a run between two different numbers, as near to its middle as they allow."""
@@ -118,6 +158,6 @@ class Thresholds:
         self._runs.insert(i + 1, (numbers[cut:], slots[cut:]))
         self._lows.insert(i + 1, numbers[cut])
         self._highs.insert(i + 1, numbers[-1])
-        self._from.insert(i + 1, upper)
         del numbers[cut:], slots[cut:]
         self._highs[i] = numbers[-1]
+        self._insert_boundary(i + 1, upper)
