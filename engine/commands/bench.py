@@ -14,7 +14,7 @@ from schemas.errors import FlowtapeError
 
 
 def bench(
-    name: Annotated[str, typer.Argument(help="Which one: ingest, search.", show_default=False)],
+    name: Annotated[str, typer.Argument(help="Which one: ingest, match, search.", show_default=False)],
     trades: Annotated[int | None, typer.Option(help="Trades to measure with.", min=1_000)] = None,
     rounds: Annotated[int | None, typer.Option(help="Rounds of which the medians are shown.", min=1)] = None,
     seconds: Annotated[float | None, typer.Option(help="Length of the measured part.", min=1)] = None,
