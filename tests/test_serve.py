@@ -162,12 +162,15 @@ def test_workers_share_a_port_and_a_killed_one_is_started_again_while_the_other_
         ]
 
 
-@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize(("workers", "all_of_them"), [("1", False), ("2", False), ("2", True)])
 def test_a_stopping_gateway_sends_its_clients_away_little_by_little(
-    settings: Settings, tmp_path: Path, workers: str
+    settings: Settings, tmp_path: Path, workers: str, all_of_them: bool
 ) -> None:
     async def scenario(gateway: Gateway) -> None:
         async with asyncio.timeout(GUARD_S), clients(gateway.url, CLIENTS) as connected:
+            # systemd signals a whole group unless it is told not to.
+            for pid in gateway.workers() if all_of_them else ():
+                os.kill(pid, signal.SIGTERM)
             gateway.process.send_signal(signal.SIGTERM)
             ends = await asyncio.gather(*map(ending, connected))
         assert {code for code, _ in ends} == {CloseCode.GOING_AWAY}
@@ -179,6 +182,22 @@ def test_a_stopping_gateway_sends_its_clients_away_little_by_little(
         asyncio.run(scenario(gateway))
         assert gateway.process.wait(GUARD_S) == 128 + signal.SIGTERM
         assert not [line for line in gateway.rest() if "killed" in line or "Traceback" in line]
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_gateway_whose_terminal_goes_away_stops_as_others_do(
+    settings: Settings, tmp_path: Path, workers: str
+) -> None:
+    async def scenario(gateway: Gateway) -> None:
+        async with asyncio.timeout(GUARD_S), clients(gateway.url, 2) as connected:
+            gateway.process.send_signal(signal.SIGHUP)
+            assert {code for code, _ in await asyncio.gather(*map(ending, connected))} == {
+                CloseCode.GOING_AWAY
+            }
+
+    with serving(settings, tmp_path, "--workers", workers) as gateway:
+        asyncio.run(scenario(gateway))
+        assert gateway.process.wait(GUARD_S) == 128 + signal.SIGHUP
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])

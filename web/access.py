@@ -167,8 +167,8 @@ async def land(request: Request, services: Services) -> Response:
         return _page(
             HTTPStatus.FORBIDDEN,
             error.message,
-            "A link lets one browser in, once. For a new one run flowtape token --link with a user and a tier, "
-            "or start flowtape up again.",
+            "A link lets one browser in, once. For a new one look at flowtape up, which shows one, or run "
+            "flowtape token --link with a user and a tier.",
         )
     except RedisError:
         return _page(HTTPStatus.SERVICE_UNAVAILABLE, "Redis does not answer.", "Open the link again.")

@@ -22,6 +22,7 @@ from engine.gateway.leases import keep_leases
 from engine.metrics import GatewayMetrics
 from engine.metrics_workers import WorkerFiles
 from engine.processes.ending import end
+from engine.processes.stop import stop_signals
 from engine.search_async import AsyncSearch
 from engine.settings import Settings
 from engine.store.connect import connect_async
@@ -105,13 +106,14 @@ class GatewayServer(uvicorn.Server):
         """Called once connections are taken."""
         self.stopped_by: int | None = None
         """The signal that ended it."""
+        self.is_worker = False
+        """Whether a parent stops it. What signals a whole group, as systemd may, reaches it beside its parent: then
+        SIGTERM twice is one wish."""
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         """As uvicorn's, but no signal is raised again: that would interrupt the closing of the services."""
-        before = {
-            number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)
-        }
+        before = {number: signal.signal(number, self.handle_exit) for number in stop_signals()}
         try:
             yield
         finally:
@@ -121,7 +123,9 @@ class GatewayServer(uvicorn.Server):
     def handle_exit(self, sig: int, _frame: FrameType | None) -> None:
         """The first signal stops, any other one hurries."""
         self.stopped_by = self.stopped_by or sig
-        self.force_exit = self.should_exit
+        self.force_exit = self.force_exit or (
+            self.should_exit and (sig == signal.SIGINT or not self.is_worker)
+        )
         self.should_exit = True
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -171,11 +175,12 @@ def server_of(services: Services) -> GatewayServer:
 
 
 async def serve(settings: Settings, listener: socket.socket, on_listen: Callable[[], None]) -> int | None:
-    """Serve until SIGINT or SIGTERM, and give that; a second one hurries. `on_listen` is called at the start."""
+    """Serve until a signal, and give that; a second one hurries. `on_listen` is called at the start."""
     # A line at each connection's begin and end is the stream's own, with the session in it.
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
     async with open_services(settings) as services:
         server = server_of(services)
         server.on_listen = on_listen
+        server.is_worker = WorkerFiles.from_environment() is not None
         await server.serve([listener])
         return server.stopped_by

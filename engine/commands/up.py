@@ -31,7 +31,7 @@ from engine.processes.alone import alone
 from engine.processes.children import Child, Children, Note
 from engine.processes.gateways import gateway_children
 from engine.processes.listening import is_taken, local_address, reserved
-from engine.processes.stop import Stop, signals_restored
+from engine.processes.stop import Stop, signals_restored, stop_signals
 from engine.settings import Settings
 from engine.store.connect import connect, redis_server
 from engine.terminal import gauges, live_view
@@ -53,8 +53,6 @@ PLAIN_OFTEN, PLAIN_S = 10, 10.0
 
 REDIS_REPLY_S = 3.0
 """How long the view waits for Redis before it says that Redis is away."""
-
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 REDIS_RESTARTS = 3
 """How often an embedded Redis that died is started again before `up` gives up."""
@@ -98,10 +96,10 @@ def up(
         stack.enter_context(alone(settings))
         # A gateway is started again on the same port; held from here on, nobody else takes it meanwhile.
         held = stack.enter_context(_held_port(settings))
-        stack.enter_context(signals_restored(SIGNALS))
+        stack.enter_context(signals_restored(stop_signals()))
         running = stack.enter_context(redis_server(settings)).model_copy(update={"port": held, "workers": 1})
         link = None if secret is None else LoginLink(running, secret, login_name())
-        stop.listen(SIGNALS)
+        stop.listen(stop_signals())
         _Session(chosen, settings, running, link, stop, stack).run()
     raise SystemExit(stop.exit_status)
 

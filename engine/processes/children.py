@@ -176,6 +176,12 @@ class Child:
             with suppress(ProcessLookupError):
                 os.kill(self.pid, signal.SIGTERM)
 
+    def ask_to_hurry(self) -> None:
+        """As a user does who presses Ctrl-C once more; not SIGTERM, which a whole group of processes may have got."""
+        if self.pid is not None:
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGINT)
+
     def wait(self, timeout_s: float) -> bool:
         """Wait until it is gone; False where it still runs after the time."""
         if self._process is None:
@@ -250,7 +256,7 @@ class Children:
                 # Some know how to hurry: they get as long as the others before they are killed.
                 hurried, began = True, time.monotonic()
                 for child in left:
-                    child.ask_to_stop()
+                    child.ask_to_hurry()
             waited = time.monotonic() - began
             for child in left:
                 if waited >= (HURRIED_STOP_S if hurried else child.stop_s) and child.pid is not None:

@@ -9,6 +9,12 @@ from contextlib import contextmanager
 from types import FrameType
 
 
+def stop_signals() -> tuple[signal.Signals, ...]:
+    """What asks a command to stop: Ctrl-C, SIGTERM, and the end of its terminal unless nohup has that ignored."""
+    ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    return (signal.SIGINT, signal.SIGTERM) if ignored else (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
 class Stop:
     """What signals have asked for. Plain values: a handler that takes a lock may wait for the code it interrupts."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import signal
 import socket
 import sys
 import time
@@ -21,7 +20,7 @@ from engine.processes.collector import collect_seldom
 from engine.processes.gateways import gateway_children
 from engine.processes.listening import address, listen, reserved
 from engine.processes.open_files import raise_open_files
-from engine.processes.stop import Stop, signals_restored
+from engine.processes.stop import Stop, signals_restored, stop_signals
 from engine.settings import Settings
 from engine.store.connect import redis_server
 from web.server import check
@@ -30,8 +29,6 @@ from web.stream import PATH
 
 WATCH_S: Final = 0.25
 """Between two looks at the workers."""
-
-SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 log = logging.getLogger(__name__)
 
@@ -69,12 +66,12 @@ def _serve_with_workers(settings: Settings) -> NoReturn:
     """Run the workers until a signal comes, which ends this process. Raises FlowtapeError where one cannot go on."""
     stop = Stop()
     with (
-        signals_restored(SIGNALS),
+        signals_restored(stop_signals()),
         reserved(settings) as port,
         redis_server(settings) as running,
         worker_folder() as folder,
     ):
-        stop.listen(SIGNALS)
+        stop.listen(stop_signals())
         shared = running.model_copy(update={"port": port})
         children = Children(gateway_children(shared, folder, _pass_on), stop, together=True)
         said = False
