@@ -446,12 +446,12 @@ def test_an_error_of_who_gives_the_token_ends_the_stream_with_it() -> None:
     run(scenario())
 
 
-def test_a_reader_that_never_reads_does_not_make_the_queue_grow_with_each_connection() -> None:
+def test_a_reader_that_never_reads_does_not_make_the_queue_grow_with_each_attempt() -> None:
     queued = 4
 
     async def scenario() -> None:
         async with (
-            ScriptedGateway(*[_one_batch] * 50) as gateway,
+            ScriptedGateway(begin_and_leave, *[HTTPStatus.SERVICE_UNAVAILABLE] * 200) as gateway,
             StreamClient(gateway.url, queued_events=queued, **QUICK) as stream,
         ):
             subscription = await stream.subscribe()
@@ -460,15 +460,79 @@ def test_a_reader_that_never_reads_does_not_make_the_queue_grow_with_each_connec
                 before = gateway.connections
                 await asyncio.sleep(0.5)
             assert gateway.connections <= queued
-            await events(subscription, 10 * queued)
+            first, *others = await events(subscription, 10 * queued)
+            assert isinstance(first, Snapshot)
+            assert all(isinstance(event, Disconnected) for event in others)
+            assert not stream.connected
             assert gateway.connections > before
 
     run(scenario())
 
 
-async def _one_batch(peer: Peer) -> None:
+def test_a_connection_that_lasted_makes_the_next_pause_a_first_one_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(stream_module, "STABLE_S", 0.0)
+
+    async def scenario() -> None:
+        async with (
+            ScriptedGateway(*[begin_and_leave] * 20) as gateway,
+            StreamClient(gateway.url, backoff_s=0.01, backoff_max_s=30) as stream,
+        ):
+            subscription = await stream.subscribe()
+            pauses = []
+            while len(pauses) < 15:
+                event = await anext(subscription)
+                if isinstance(event, Disconnected):
+                    pauses.append(event.pause_s)
+            assert max(pauses) <= 0.01
+
+    run(scenario())
+
+
+def test_each_token_that_ends_is_replaced_by_a_fresh_one() -> None:
+    given = iter(["t1", "t2", "t3", "t4"])
+
+    async def expire(peer: Peer) -> None:
+        await begin(peer)
+        await peer.close(CloseCode.NOT_AUTHENTICATED, "The token has expired.")
+
+    async def scenario() -> None:
+        async with (
+            ScriptedGateway(expire, expire, expire, begin_and_stay) as gateway,
+            StreamClient(gateway.url, lambda: next(given)) as stream,
+        ):
+            subscription = await stream.subscribe()
+            assert len(await events(subscription, 10)) == 10
+            assert list(given) == []
+
+    run(scenario())
+
+
+def test_a_reader_that_holds_the_gateway_up_is_no_silence() -> None:
+    async def script(peer: Peer) -> None:
+        await begin(peer)
+        for number in range(8):
+            await peer.say(batch("s1", number, pos=f"p1_{number}"))
+        while True:
+            await asyncio.sleep(0.1)
+            await peer.say(Heartbeat(0, 0))
+
+    async def scenario() -> None:
+        async with (
+            ScriptedGateway(script) as gateway,
+            StreamClient(gateway.url, queued_events=2, silence_s=1.0) as stream,
+        ):
+            subscription = await stream.subscribe()
+            await asyncio.sleep(2.0)
+            assert [type(event) for event in await events(subscription, 9)] == [Snapshot, *[Batch] * 8]
+            assert gateway.connections == 1
+
+    run(scenario())
+
+
+async def begin_and_leave(peer: Peer) -> None:
     await begin(peer)
-    await peer.say(batch("s1", pos="p1_1"))
     await peer.close(CloseCode.GOING_AWAY)
 
 
@@ -563,6 +627,33 @@ def test_older_rows_come_although_nobody_reads_the_events_before_them() -> None:
             await asyncio.sleep(0.2)
             assert ids((await stream.history(subscription, limit=1)).rows) == ["t_50"]
             assert len(await events(subscription, queued + 3)) == queued + 3
+
+    run(scenario())
+
+
+def test_ending_a_subscription_that_nobody_reads_lets_the_others_go_on() -> None:
+    async def script(peer: Peer) -> None:
+        await begin(peer)
+        await peer.subscribed()
+        await peer.say(snapshot("s2", 1))
+        for number in range(20):
+            await peer.say(batch("s1", number, pos=f"p1_{number}"))
+        await peer.say(batch("s2", 2, pos="p1_21"))
+        await peer.gone()
+
+    async def scenario() -> None:
+        async with (
+            ScriptedGateway(script) as gateway,
+            StreamClient(gateway.url, queued_events=4) as stream,
+        ):
+            unread = await stream.subscribe()
+            read = await stream.subscribe()
+            await events(read, 1)
+            waiting = asyncio.create_task(events(read, 1))
+            await asyncio.sleep(0.2)
+            assert not waiting.done()
+            await unread.close()
+            assert isinstance((await waiting)[0], Batch)
 
     run(scenario())
 

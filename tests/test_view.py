@@ -118,6 +118,13 @@ def test_a_view_that_keeps_nothing_still_knows_where_it_is() -> None:
     assert (len(view), view.rows(), view.pos, view.skipped) == (0, [], "p1", 2)
 
 
+def test_a_bounded_view_holds_at_most_twice_its_rows() -> None:
+    view = View(keep=10)
+    for number in range(200):
+        view.apply(batch("s", number, pos="p"))
+        assert len(view._rows) <= 20
+
+
 def test_rows_are_read_by_the_names_of_their_columns() -> None:
     columns = ("seq", "ts", "id", "new_one")
     view = View(columns=columns)
