@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -81,6 +83,14 @@ def test_a_wrong_filter_says_where() -> None:
     json_problem = problem_of(FilterError("x", field="flags")).document()
     assert json_problem["field"] == "flags"
     assert "position" not in json_problem
+
+
+def test_the_example_of_the_docs_is_what_is_answered() -> None:
+    page = (Path(__file__).parents[1] / "docs" / "http.md").read_text(encoding="utf-8")
+    shown = next(block for block in re.findall(r"```json\n(.*?)```", page, re.DOTALL) if '"type"' in block)
+    with pytest.raises(FilterError) as caught:
+        parse_filter("SPY premium>=x")
+    assert problem_of(caught.value).document() == msgspec.json.decode(shown)
 
 
 def test_no_token_is_answered_with_the_scheme_and_an_expired_one_says_so() -> None:

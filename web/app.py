@@ -17,7 +17,7 @@ ROUTES = (stream, trades, stats, channels, openapi, health, access)
 
 def build(services: Services) -> Starlette:
     """The app over open services; who opens them closes them."""
-    return Starlette(
+    app = Starlette(
         routes=[route for module in ROUTES for route in module.routes(services)],
         middleware=[
             Middleware(SecurityHeaders),
@@ -25,3 +25,6 @@ def build(services: Services) -> Starlette:
         ],
         exception_handlers=HANDLERS,
     )
+    # An address has one spelling; a redirect to another would carry the filter along.
+    app.router.redirect_slashes = False
+    return app

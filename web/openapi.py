@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any, Final
 
 import msgspec
@@ -39,6 +40,16 @@ def routes(services: Services) -> list[BaseRoute]:
         return Response(body, media_type="application/json", headers={"Cache-Control": "max-age=300"})
 
     return [Route(ADDRESS, openapi, methods=["GET"])]
+
+
+def text() -> str:
+    """The document as it stands in docs/openapi.json, with the tiers as they are by default."""
+    return (
+        msgspec.json.format(
+            msgspec.json.encode(document(Settings.model_construct(tiers={}))), indent=1
+        ).decode()
+        + "\n"
+    )
 
 
 def document(settings: Settings) -> dict[str, Any]:
@@ -265,3 +276,7 @@ def _refusals() -> dict[str, Any]:
         "503": "Redis does not answer, or not in time.",
     }
     return {status: _problem_response(text) for status, text in said.items()}
+
+
+if __name__ == "__main__":
+    sys.stdout.write(text())
