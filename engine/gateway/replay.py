@@ -70,6 +70,16 @@ class Replay:
                     raise
 
     async def _round(self, asked: list[_Request]) -> None:
+        with self._tape.keeping():
+            able = await self._reached(asked)
+            if not able:
+                return
+            position = self._tape.read_to
+            entries = self._tape.after(_earliest([request.since for request in able]))
+        await self._match(able, entries, position)
+
+    async def _reached(self, asked: list[_Request]) -> list[_Request]:
+        """Those that can be given all they missed; the others are told why not."""
         able: list[_Request] = []
         for request in asked:
             gap = await self._tape.reach(request.since)
@@ -79,17 +89,17 @@ class Replay:
                 able.append(request)
             else:
                 request.answer.set_result(gap)
-        if not able:
-            return
+        return able
+
+    async def _match(self, able: list[_Request], entries: list[Announced], position: StreamPosition) -> None:
+        """Give each its part of the entries, which reach as far as `position`."""
         index, asking = FilterIndex(), dict[int, list[int]]()
         slots: dict[str, int] = {}
         for place, request in enumerate(able):
             if (slot := slots.get(request.wanted.key)) is None:
                 slot = slots[request.wanted.key] = index.add(request.wanted)
             asking.setdefault(slot, []).append(place)
-        position = self._tape.read_to
         found: list[list[tuple[Announced, bool]]] = [[] for _ in able]
-        entries = self._tape.after(_earliest([request.since for request in able]))
         for at, announced in enumerate(entries):
             passing = index.match(announced.trade)
             former = [] if announced.was is None else sorted({*index.match(announced.was)} - {*passing})

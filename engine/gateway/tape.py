@@ -6,7 +6,8 @@ import asyncio
 import logging
 import secrets
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from enum import Enum
 from typing import Any, Final
 
@@ -49,7 +50,8 @@ class Tape:
     """One reader of the tape for all sessions of a gateway.
 
     `client` is for reading that waits, `aside` for all else; both belong to the caller. `kept` announcements are
-    held in memory, and at most so many are read back for a client.
+    held in memory, and at most so many are read back for a client; together never more than twice as many, and
+    what is announced while clients are being answered.
     """
 
     def __init__(
@@ -63,6 +65,7 @@ class Tape:
         self._offsets = [START] * partitions
         self._epoch = ""
         self._reading_back = asyncio.Lock()
+        self._keepers = 0
         self.position = StreamPosition("", tuple(self._offsets))
         """All up to here has been read and handled."""
         self.unreadable = 0
@@ -89,28 +92,30 @@ class Tape:
     async def read(self) -> tuple[list[Announced], bool]:
         """What was announced since the last read, oldest first, and whether that is all there is.
 
-        Waits up to BLOCK_MS where there is nothing. Raises RedisError, and TapeLostError where announcements were
-        trimmed before they were read.
+        Waits up to BLOCK_MS where there is nothing. Raises RedisError, and then nothing counts as read; and
+        TapeLostError where announcements were trimmed before they were read, or were taken back.
         """
         names = [keys.tape(p) for p in range(self._partitions)]
-        before = tuple(self._offsets)
         ids = [offset.entry_id for offset in self._offsets]
         reply: Any = await self._client.execute_command(
             "XREAD", "COUNT", READ_COUNT, "BLOCK", BLOCK_MS, "STREAMS", *names, *ids
         )
-        found: list[Announced] = []
-        all_read = True
-        for p, entries in _by_partition(reply, names):
-            all_read = all_read and len(entries) < READ_COUNT
-            announced = self._decode(p, entries)
-            found += announced
-            self._offsets[p] = _after(self._offsets[p], entries, announced)
-        if reply:
-            self._remember(found)
+        by_partition = dict(_by_partition(reply, names))
+        all_read = all(len(entries) < READ_COUNT for entries in by_partition.values())
         if not all_read:
-            for p, offset in enumerate(before):
+            # Asked before anything is taken for read: what an error interrupts here is read once more.
+            for p, offset in enumerate(self._offsets):
                 if not await self._goes_on(p, offset):
                     raise TapeLostError("Announcements were trimmed before this gateway had read them.")
+        found: list[Announced] = []
+        for p, entries in by_partition.items():
+            announced = self._decode(p, entries)
+            if announced and announced[0].trade.seq <= self._offsets[p].seq:
+                raise TapeLostError("The tape went back: what was announced last is no longer there.")
+            found += announced
+            self._offsets[p] = _after(self._offsets[p], entries, announced)
+        if found:
+            self._remember(found)
         return found, all_read
 
     async def intact(self) -> bool:
@@ -126,17 +131,30 @@ class Tape:
         return True
 
     async def reach(self, position: StreamPosition) -> Gap | None:
-        """Make sure that `after` can give everything behind a position, or say why it cannot. Raises RedisError."""
+        """Make sure that `after` can give everything behind a position, or say why it cannot; within `keeping`.
+
+        Raises RedisError.
+        """
         if position.epoch != self._epoch or len(position.offsets) != self._partitions:
             return Gap.EPOCH
-        if any(_id(theirs) > _id(mine) for theirs, mine in zip(position.offsets, self._offsets, strict=True)):
-            # A gateway that has read further gave it. Beyond the end of the tape there is nothing to give.
-            return None if await self._within(position) else Gap.EPOCH
         async with self._reading_back:
             for p, offset in enumerate(position.offsets):
-                if _id(offset) < _id(self._recent_from[p]) and (gap := await self._read_back(p, offset)):
+                if _id(offset) > _id(self._offsets[p]):
+                    # A gateway that has read further gave it: there is nothing to give, unless the tape went back.
+                    if not await self._goes_on(p, offset):
+                        return Gap.EPOCH
+                elif _id(offset) < _id(self._recent_from[p]) and (gap := await self._read_back(p, offset)):
                     return gap
         return None
+
+    @contextmanager
+    def keeping(self) -> Iterator[None]:
+        """Forget nothing meanwhile: what `reach` has reached stays in reach of `after`."""
+        self._keepers += 1
+        try:
+            yield
+        finally:
+            self._keepers -= 1
 
     def after(self, position: StreamPosition) -> list[Announced]:
         """The announcements behind a position that was reached, oldest first in each partition."""
@@ -155,19 +173,22 @@ class Tape:
 
     async def _read_back(self, p: int, offset: Offset) -> Gap | None:
         """Put what lies between an offset and the kept part before the latter."""
-        end = self._recent_from[p]
+        epoch, end = self._epoch, self._recent_from[p]
         low = "-" if offset == START else offset.entry_id
         entries: Any = await self._aside.xrange(keys.tape(p), low, end.entry_id, count=self._kept + 1)
         if not await self._goes_on(p, offset, entries):
             return Gap.TRIMMED
         if offset != START:
             entries = entries[1:]
-        if len(entries) > self._kept or (entries and entries[-1][0].decode() != end.entry_id):
+        whole = not entries or entries[-1][0].decode() == end.entry_id
+        if not whole or len(entries) > self._kept or len(entries) + len(self._recent) > 2 * self._kept:
             return Gap.TOO_FAR
         older: list[Announced] = []
         for start in range(0, len(entries), SLICE):
             older += self._decode(p, entries[start : start + SLICE])
             await asyncio.sleep(0)
+        if (epoch, end) != (self._epoch, self._recent_from[p]):
+            return Gap.EPOCH  # Opened anew meanwhile.
         others = [a for a in self._recent if a.partition != p]
         mine = older + [a for a in self._recent if a.partition == p]
         # Only the order within a partition matters.
@@ -187,13 +208,6 @@ class Tape:
             entries = await self._aside.xrange(keys.tape(p), offset.entry_id, offset.entry_id)
         return bool(entries) and entries[0][0].decode() == offset.entry_id
 
-    async def _within(self, position: StreamPosition) -> bool:
-        """Whether a position is not beyond the real end of the tape."""
-        for p, offset in enumerate(position.offsets):
-            if _id(offset) > _id(await self._end(p)):
-                return False
-        return True
-
     async def _ask_epoch(self) -> str:
         """The epochs of all partitions as one text; a partition that has none gets one."""
         parts = []
@@ -204,8 +218,13 @@ class Tape:
         return ".".join(parts)
 
     async def _end(self, p: int) -> Offset:
+        """The last entry; its `seq` is that of the last one that can be read, among the newest SLICE."""
         entries: Any = await self._aside.xrevrange(keys.tape(p), count=1)
-        return _after(START, entries, self._decode(p, entries)) if entries else START
+        announced = self._decode(p, entries)
+        if entries and not announced:
+            entries = await self._aside.xrevrange(keys.tape(p), count=SLICE)
+            announced = self._decode(p, reversed(entries))
+        return _after(START, entries[:1], announced) if entries else START
 
     def _decode(self, p: int, entries: Iterable[tuple[bytes, dict[bytes, bytes]]]) -> list[Announced]:
         found = []
@@ -219,7 +238,7 @@ class Tape:
 
     def _remember(self, found: list[Announced]) -> None:
         self._recent += found
-        while len(self._recent) > self._kept:
+        while len(self._recent) > self._kept and not self._keepers:
             oldest = self._recent.popleft()
             assert oldest.offset is not None
             self._recent_from[oldest.partition] = oldest.offset
