@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from engine.search_page import Row
 from schemas.messages import Encoding
 from schemas.stream_position import Offset
 from schemas.trade import Trade
@@ -20,6 +21,7 @@ class _Before(NamedTuple):
 
 
 _to_trade = msgspec.msgpack.Decoder(Trade).decode
+_to_trade_of_document = msgspec.json.Decoder(Trade).decode
 _to_before = msgspec.msgpack.Decoder(_Before).decode
 
 
@@ -50,6 +52,11 @@ class Announced:
             row = msgspec.Raw(encoding.encode(msgspec.structs.astuple(self.trade)))
             self._rows[encoding.subprotocol] = row
         return row
+
+
+def announced_of(row: Row) -> Announced:
+    """A found document as it is sent. Raises msgspec.DecodeError for one that is no trade."""
+    return Announced(_to_trade_of_document(row.document), row.position.partition)
 
 
 def read_entry(partition: int, entry_id: bytes, fields: Mapping[bytes, bytes]) -> Announced:

@@ -10,9 +10,9 @@ from typing import Any, Final
 from redis.exceptions import RedisError
 
 from engine.channels import Channels
+from engine.gateway.announced import announced_of
 from engine.gateway.frames import rows_message
 from engine.gateway.hub import Hub
-from engine.gateway.loading import announced_of
 from engine.gateway.session import Session, SessionEnd
 from engine.gateway.subscription import Saved
 from engine.metrics import QueryKind, Refusal
@@ -148,6 +148,7 @@ class Conversation:
         self._metrics.query[QueryKind.PAGE].observe_many(time.perf_counter() - begun)
         rows = [announced_of(row) for row in page.rows]
         head |= {"before": page.before, "more": page.before is not None}
+        await session.writable()
         session.write(rows_message(head, rows, session.encoding))
 
     def _unknown(self, session: Session, sub: str) -> None:

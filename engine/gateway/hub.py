@@ -6,8 +6,8 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, Final
 
 import redis.asyncio
 from redis.exceptions import BusyLoadingError, RedisError
@@ -47,6 +47,9 @@ AWAY_HEARTBEAT_S: Final = 5.0
 
 SWEPT_AT_ONCE: Final = 500
 """Sessions that are looked at before others get their turn."""
+
+INTERNAL_ERROR: Final = 1011
+"""The WebSocket's own close code for it; clients connect again."""
 
 DRAIN_GROUPS: Final = 20
 """In so many groups a stopping gateway sends its clients away."""
@@ -99,13 +102,14 @@ class Hub:
     def start(self) -> None:
         """Begin to follow the tape, whether or not Redis is there yet."""
         for work in (self._follow, self._sweep, self._observe):
-            self._tasks.append(asyncio.create_task(work(), name=f"hub {work.__name__}"))
+            self._tasks.append(asyncio.create_task(self._keep_up(work), name=f"hub {work.__name__}"))
 
     async def stop(self) -> None:
         """End all work; sessions are to be gone."""
         if self._timer is not None:
             self._timer.cancel()
         await end(self._tasks)
+        await self._loading.stop()
         await self._poll.stop()
         await self._replay.stop()
         self.meter.flush()
@@ -154,7 +158,7 @@ class Hub:
         """
         self.unsubscribe(session, name)
         group = self._group(wanted, Terms.of(session.identity.tier))
-        subscription = Subscription(session, name, group, rows, channel)
+        subscription = Subscription(session, name, group, rows, channel, self._begin_anew)
         group.members[subscription] = None
         session.subscriptions[name] = subscription
         self.metrics.subscriptions.inc()
@@ -176,6 +180,9 @@ class Hub:
             (self._push if group.terms.delivery is Delivery.PUSH else self._poll).leave(group)
         return True
 
+    def _begin_anew(self, subscription: Subscription) -> None:
+        self._loading.begin(subscription, None)
+
     def _group(self, wanted: Filter, terms: Terms) -> Group:
         group = self._groups.get((wanted.key, terms))
         if group is None:
@@ -190,6 +197,15 @@ class Hub:
                 self._poll.join(group, now, self._overload.step.poll)
                 self._wake()
         return group
+
+    async def _keep_up(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Do a work for ever, also after an error that nobody foresaw."""
+        while True:
+            try:
+                await work()
+            except Exception:
+                log.exception("%s failed and begins anew", work.__name__)
+            await asyncio.sleep(RETRY_MAX_S)
 
     async def _follow(self) -> None:
         """Read the tape for ever, whatever becomes of Redis."""
@@ -210,12 +226,19 @@ class Hub:
                     self._behind_since = None
                 elif self._behind_since is None:
                     self._behind_since = asyncio.get_running_loop().time()
-                pause = RETRY_S
                 await self._take(found)
+                pause = RETRY_S
             except TapeLostError as error:
                 log.warning("%s All clients get a new snapshot.", error.message)
                 self._opened = False
             except (RedisError, OSError) as error:
+                self._source_is_away(error)
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, RETRY_MAX_S)
+            except Exception as error:
+                # What was read may not have reached everybody: only new snapshots are sure to be whole.
+                log.exception("what was announced cannot be handled")
+                self._opened = False
                 self._source_is_away(error)
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, RETRY_MAX_S)
@@ -234,7 +257,7 @@ class Hub:
             return
         for session in self.sessions:
             for subscription in session.subscriptions.values():
-                self._loading.begin(subscription, None)
+                self._begin_anew(subscription)
 
     async def _take(self, found: Sequence[Announced]) -> None:
         self.meter.announced(found)
@@ -250,12 +273,16 @@ class Hub:
         self._wake()
 
     def _source_is_away(self, error: Exception) -> None:
-        if self.source_error is not None:
-            return
-        said = (
-            "Redis still reads its data" if isinstance(error, BusyLoadingError) else "Redis does not answer"
-        )
+        known = self.source_error is not None
+        if isinstance(error, BusyLoadingError):
+            said = "Redis still reads its data"
+        elif isinstance(error, RedisError | OSError):
+            said = "Redis does not answer"
+        else:
+            said = "The gateway failed and begins anew"
         self.source_error = f"{said}; what you miss meanwhile follows."
+        if known:
+            return
         self.metrics.source_outages.inc()
         log.warning("%s: %s", said, error)
         for session in self.sessions:
@@ -288,9 +315,11 @@ class Hub:
         self._timer = None
         now = asyncio.get_running_loop().time()
         step = self._overload.step
-        self._push.flush_due(now, self.tape.position, step.push)
-        (self._poll.start_due if self.available else self._poll.put_off)(now, step.poll)
-        self._wake()
+        try:
+            self._push.flush_due(now, self.tape.position, step.push)
+            (self._poll.start_due if self.available else self._poll.put_off)(now, step.poll)
+        finally:
+            self._wake()
 
     async def _observe(self) -> None:
         """Watch how late this gateway is, and stretch intervals while it is."""
@@ -317,6 +346,9 @@ class Hub:
                     session.look(now, now_ms, lag_ms, heartbeat_s)
                 except SessionEnd as end:
                     session.close(end.code, end.message)
+                except Exception:
+                    log.exception("session %s failed", session.id)
+                    session.close(INTERNAL_ERROR, "The gateway failed; connect again.")
                 if place % SWEPT_AT_ONCE == SWEPT_AT_ONCE - 1:
                     await asyncio.sleep(0)
             self._push.tell_position(now, self.tape.position)

@@ -7,22 +7,20 @@ import logging
 import time
 from typing import Final, NamedTuple, Protocol
 
-import msgspec
 from redis.exceptions import RedisError
 
-from engine.gateway.announced import Announced
+from engine.gateway.announced import Announced, announced_of
 from engine.gateway.frames import Batch, rows_message
 from engine.gateway.meter import Meter
 from engine.gateway.replay import Replay, batches
 from engine.gateway.subscription import Group, Subscription
 from engine.gateway.tape import Gap, Tape
 from engine.metrics import QueryKind, Resume
+from engine.processes.ending import end
 from engine.search_async import AsyncSearch
-from engine.search_page import Row
 from schemas.errors import FlowtapeError, PositionError
 from schemas.messages import ErrorCode
 from schemas.stream_position import StreamPosition
-from schemas.trade import Trade
 
 log = logging.getLogger(__name__)
 
@@ -37,8 +35,6 @@ _OUTCOMES: Final = {
     Gap.TRIMMED: Resume.SNAPSHOT_TRIMMED,
     Gap.TOO_FAR: Resume.SNAPSHOT_TOO_FAR,
 }
-
-_to_trade = msgspec.json.Decoder(Trade).decode
 
 
 class _Found(NamedTuple):
@@ -59,11 +55,6 @@ class Source(Protocol):
         """Whether the tape is being read."""
 
 
-def announced_of(row: Row) -> Announced:
-    """A found document as it is sent."""
-    return Announced(_to_trade(row.document), row.position.partition)
-
-
 class Loading:
     """Loads subscriptions, each in a task of its own until it has what it needs."""
 
@@ -73,6 +64,7 @@ class Loading:
         self._replay = replay
         self._turns = asyncio.Semaphore(concurrency)
         self._queued: dict[tuple[object, int], asyncio.Task[_Found]] = {}
+        self._searching: set[asyncio.Task[_Found]] = set()
         self._back = asyncio.Event()
 
     def begin(self, subscription: Subscription, since: str | None) -> None:
@@ -92,6 +84,10 @@ class Loading:
         """Those who wait for Redis may go on."""
         self._back.set()
         self._back = asyncio.Event()
+
+    async def stop(self) -> None:
+        """Cancel the searches on their way."""
+        await end(self._searching)
 
     async def _load(self, subscription: Subscription, since: str | None) -> None:
         session, told = subscription.session, False
@@ -116,6 +112,16 @@ class Loading:
             except (RedisError, OSError):
                 # The reader of the tape meets the same, and says so to everybody.
                 await asyncio.sleep(AGAIN_S)
+            except Exception:
+                log.exception("a subscription cannot be loaded: %s", subscription.group.filter.key)
+                if not told:
+                    told = True
+                    session.send_error(
+                        ErrorCode.SEARCH_FAILED, "The gateway failed; it tries again.", subscription.name
+                    )
+                await asyncio.sleep(AGAIN_S)
+        if subscription.task is not asyncio.current_task():
+            return
         subscription.task = None
         subscription.loading = False
         subscription.release()
@@ -124,6 +130,8 @@ class Loading:
         session = subscription.session
         found = await self._find(subscription.group, subscription.rows)
         await session.writable()
+        if subscription.task is not asyncio.current_task():
+            return  # Ended; before Python 3.12 a cancellation may be swallowed.
         more = found.before is not None or subscription.rows == 0
         subscription.older, subscription.complete = found.before, not more
         message = {
@@ -143,9 +151,14 @@ class Loading:
         queued = self._queued.get(key)
         if queued is None:
             queued = self._queued[key] = asyncio.create_task(self._search_snapshot(group, rows))
-            # Those who waited for it may all have left.
-            queued.add_done_callback(lambda task: task.cancelled() or task.exception())
+            self._searching.add(queued)
+            queued.add_done_callback(self._searched)
         return await asyncio.shield(queued)
+
+    def _searched(self, task: asyncio.Task[_Found]) -> None:
+        self._searching.discard(task)
+        if not task.cancelled():
+            task.exception()  # Those who waited for it may all have left.
 
     async def _search_snapshot(self, group: Group, rows: int) -> _Found:
         async with self._turns:
@@ -171,6 +184,8 @@ class Loading:
         resumes[Resume.RECOVERED].inc()
         for batch in made:
             await session.writable()
+            if subscription.task is not asyncio.current_task():
+                break
             session.send_batch(subscription, batch)
         return True
 

@@ -29,7 +29,8 @@ class Pending:
     def __init__(self, rows: int) -> None:
         self._rows = rows
         self._trades: dict[str, Announced] = {}
-        self._gone: dict[str, None] = {}
+        self._gone: dict[str, int] = {}
+        """The trades that no longer pass, with the `seq` that says so; 0 where that is not known."""
         self._skipped = 0
 
     def __bool__(self) -> bool:
@@ -41,21 +42,23 @@ class Pending:
         return len(self._gone) > GONE_LIMIT
 
     def add(self, announced: Announced) -> None:
-        """A trade that passes the filter."""
-        self._gone.pop(announced.trade.id, None)
-        self._put(announced)
+        """A trade that passes the filter; nothing where a newer version of it is known already.
+
+        A search may find what the tape has withdrawn by the time its answer is there.
+        """
+        if self._gone.get(announced.trade.id, 0) < announced.trade.seq and self._put(announced):
+            self._gone.pop(announced.trade.id, None)
 
     def withdraw(self, announced: Announced) -> None:
         """A trade that passed the filter before and no longer does: its row is sent as it is now."""
-        self._gone[announced.trade.id] = None
-        self._put(announced)
+        if self._put(announced):
+            self._gone[announced.trade.id] = announced.trade.seq
 
     def absorb(self, rows: Iterable[Announced], skipped: int, gone: Iterable[str]) -> None:
-        """What another batch held."""
+        """What another, later batch held."""
         for announced in rows:
-            self._put(announced)
-            self._gone.pop(announced.trade.id, None)
-        self._gone.update(dict.fromkeys(gone))
+            self.add(announced)
+        self._gone.update(dict.fromkeys(gone, 0))
         self._skipped += skipped
 
     def take(self) -> Taken:
@@ -69,15 +72,17 @@ class Pending:
         """Forget everything."""
         self._trades, self._gone, self._skipped = {}, {}, 0
 
-    def _put(self, announced: Announced) -> None:
+    def _put(self, announced: Announced) -> bool:
+        """Take in a version; whether it is the newest one."""
         held = self._trades.get(announced.trade.id)
         if held is not None and held.trade.seq > announced.trade.seq:
-            return
+            return False
         self._trades[announced.trade.id] = announced
         if len(self._trades) > SLACK * self._rows:
             rows = self._newest()
             self._skipped += len(self._trades) - len(rows)
             self._trades = {a.trade.id: a for a in rows}
+        return True
 
     def _newest(self) -> list[Announced]:
         if len(self._trades) == 1:

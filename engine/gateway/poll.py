@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable
 from typing import Final
 
-import msgspec
 from redis.exceptions import RedisError
 
-from engine.gateway.announced import Announced
+from engine.gateway.announced import Announced, announced_of
 from engine.gateway.frames import Batch
 from engine.gateway.meter import Meter
 from engine.gateway.schedule import Schedule
@@ -22,12 +22,11 @@ from engine.search_async import AsyncSearch
 from schemas.errors import FlowtapeError
 from schemas.messages import ErrorCode
 from schemas.stream_position import StreamPosition
-from schemas.trade import Trade
+
+log = logging.getLogger(__name__)
 
 POSITION_S: Final = 30.0
 """A group without trades is told the position this often, so that its clients can resume."""
-
-_to_trade = msgspec.json.Decoder(Trade).decode
 
 
 class Poll:
@@ -60,11 +59,13 @@ class Poll:
         if announced.was is None:
             return
         gone = set(self._index.match(announced.was)).difference(self._index.match(announced.trade))
+        now_ms = time.time_ns() // 1_000_000
         for slot in gone:
             group = self._groups[slot]
-            shown = group.after.until
+            # As far as any search may have come by now, also one that is under way, or that was one member's alone.
+            shown = group.terms.until(now_ms)
             if shown is None or announced.trade.ts <= shown:
-                group.pending.withdraw(announced)
+                group.withdraw(announced)
 
     def put_off(self, now: float, factor: float) -> None:
         """Leave the searches that are due for later: there is no source."""
@@ -106,6 +107,9 @@ class Poll:
                 for member in group.members:
                     member.session.send_error(ErrorCode.SEARCH_FAILED, str(error), member.name)
             group.failing = True
+        except Exception:
+            log.exception("the search of a group failed: %s", group.filter.key)
+            group.failing = True
         now = loop.time()
         group.next_at = max(group.next_at + factor * group.terms.interval_ms / 1000, now)
         if group.members:
@@ -130,7 +134,7 @@ class Poll:
             return  # The tape began anew while Redis searched.
         group.after = position._replace(until=until)
         for row in found.rows:
-            group.pending.add(Announced(_to_trade(row.document), row.position.partition))
+            group.pending.add(announced_of(row))
         rows, skipped, gone = group.pending.take()
         skipped += found.total - len(found.rows)
         now = asyncio.get_running_loop().time()

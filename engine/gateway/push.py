@@ -50,7 +50,7 @@ class Push:
         if announced.was is not None:
             for slot in set(self._index.match(announced.was)).difference(slots):
                 group = groups[slot]
-                group.pending.withdraw(announced)
+                group.withdraw(announced)
                 touched[group] = None
         self._meter.matches += len(slots)
 

@@ -141,7 +141,9 @@ class Session:
 
     async def writable(self) -> None:
         """Wait until the client takes frames: before work whose result is large."""
-        await self._writable.wait()
+        # Others who waited may have filled it again.
+        while self.clogged:
+            await self._writable.wait()
 
     def look(self, now: float, now_ms: int, lag_ms: int, heartbeat_s: float) -> None:
         """What is due by time: a heartbeat. Raises SessionEnd where the session is over."""

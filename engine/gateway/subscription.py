@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
+from engine.gateway.announced import Announced
 from engine.gateway.frames import Batch
 from engine.gateway.pending import Pending
 from schemas.filter import Filter
@@ -65,6 +67,14 @@ class Group:
         """What equal groups share."""
         return self.filter.key, self.terms
 
+    def withdraw(self, announced: Announced) -> None:
+        """A trade left the filter; where so many did that a batch cannot say it, all members get a new snapshot."""
+        self.pending.withdraw(announced)
+        if self.pending.overflowed:
+            self.pending.clear()
+            for member in self.members:
+                member.begin_anew(member)
+
     def send(self, batch: Batch, now: float) -> None:
         """Give a batch to all members."""
         self.positioned_at = now
@@ -85,10 +95,19 @@ class Subscription:
     """One client's interest under a name of its own."""
 
     __slots__ = (
-        "channel", "complete", "group", "held", "held_pos", "loading", "name", "older", "rows", "session", "task",
+        "begin_anew", "channel", "complete", "group", "held", "held_pos", "loading", "name", "older", "rows",
+        "session", "task",
     )  # fmt: skip
 
-    def __init__(self, session: Session, name: str, group: Group, rows: int, channel: Saved | None) -> None:
+    def __init__(
+        self,
+        session: Session,
+        name: str,
+        group: Group,
+        rows: int,
+        channel: Saved | None,
+        begin_anew: Callable[[Subscription], None],
+    ) -> None:
         self.session = session
         self.name = name
         self.group = group
@@ -105,6 +124,8 @@ class Subscription:
         self.complete = False
         """Its snapshot reached the oldest trade: there is no history."""
         self.task: asyncio.Task[None] | None = None
+        self.begin_anew = begin_anew
+        """Sends a new snapshot in place of all that is held."""
 
     def deliver(self, batch: Batch) -> None:
         """Send a batch, or hold what is in it: the newest rows of all that is held are sent later."""
@@ -114,6 +135,8 @@ class Subscription:
                 self.session.holds(self)
             self.held.absorb(batch.rows, batch.skipped, batch.gone)
             self.held_pos = batch.pos
+            if self.held.overflowed:
+                self.begin_anew(self)
         else:
             self.session.send_batch(self, batch)
 
