@@ -12,6 +12,7 @@ import redis.asyncio
 from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import ExponentialWithJitterBackoff
 from redis.exceptions import AuthenticationError, BusyLoadingError, RedisError, ResponseError
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.retry import Retry
 
 from engine.settings import Settings
@@ -27,7 +28,7 @@ REPLY_SECONDS = 30.0
 """How long a reply may take; longer than any blocking read of ours."""
 
 RETRIES = 3
-"""Attempts after the first, where a connection breaks or no reply comes; every write of ours is idempotent."""
+"""Attempts after the first, where a connection breaks; every write of ours is idempotent."""
 
 BACKOFF_SECONDS, BACKOFF_MAX_SECONDS = 0.05, 1.0
 
@@ -57,13 +58,19 @@ def connect(settings: Settings) -> redis.Redis:
     return client
 
 
-def connect_async(settings: Settings, retries: int = RETRIES) -> redis.asyncio.Redis:
-    """As `connect`, for asyncio; the connection is made at the first command, and tried `retries` times again."""
+def connect_async(
+    settings: Settings, retries: int = RETRIES, reply_s: float = REPLY_SECONDS
+) -> redis.asyncio.Redis:
+    """As `connect`, for asyncio; the connection is made at the first command, and tried `retries` times again.
+
+    A reply that does not come within `reply_s` seconds is not asked for again: a Redis that hangs is told at once.
+    """
+    backoff = ExponentialWithJitterBackoff(BACKOFF_MAX_SECONDS, BACKOFF_SECONDS)
     try:
         return redis.asyncio.Redis.from_url(
             _url(settings),
-            retry=AsyncRetry(ExponentialWithJitterBackoff(BACKOFF_MAX_SECONDS, BACKOFF_SECONDS), retries),
-            **_options(),
+            retry=AsyncRetry(backoff, retries, supported_errors=(RedisConnectionError,)),
+            **_options() | {"socket_timeout": reply_s},
         )
     except ValueError as error:
         raise _wrong_url(error) from None
