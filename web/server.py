@@ -36,6 +36,12 @@ from web.wire import Wire
 PING_S, PONG_S = 10.0, 15.0
 """A client is asked whether it is there this often, and gone for us when it is silent for the second."""
 
+REPLY_S = 5.0
+"""How long Redis may take to reply before it is taken for hung: longer than a read that waits for announcements."""
+
+SEARCH_SPARE_S = 3.0
+"""By how much longer a search may take on its way than in Redis."""
+
 FRAME_BYTES = 1_048_576
 """The longest message that is read at all; `MESSAGE_BYTES` of them are allowed."""
 
@@ -65,7 +71,9 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
     metrics = GatewayMetrics(settings.tier_table(), WorkerFiles.from_environment())
     async with AsyncExitStack() as stack:
         stack.push_async_callback(access.aclose)
-        reader, aside = connect_async(settings, retries=0), connect_async(settings)
+        searched_s = settings.query_timeout_ms / 1000 + SEARCH_SPARE_S
+        reader = connect_async(settings, retries=0, reply_s=REPLY_S)
+        aside = connect_async(settings, reply_s=max(REPLY_S, searched_s))
         stack.push_async_callback(reader.aclose)
         stack.push_async_callback(aside.aclose)
         search = AsyncSearch(

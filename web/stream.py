@@ -27,6 +27,9 @@ log = structlog.get_logger(__name__)
 
 PATH: Final = "/v1/stream"
 
+LEASE_S: Final = 2.0
+"""How long Redis may take to count a connection, or to forget it; a client is not kept waiting for longer."""
+
 
 class Stream:
     """The endpoint, as an ASGI application."""
@@ -128,15 +131,17 @@ class Stream:
         """Whether the user may have one more connection; counted on this gateway alone while Redis is away."""
         user = session.identity.user
         try:
-            return await self._services.connections.admit(user, session.id, time.time_ns() // 1_000_000)
-        except (RedisError, OSError):
+            async with asyncio.timeout(LEASE_S):
+                return await self._services.connections.admit(user, session.id, time.time_ns() // 1_000_000)
+        except (RedisError, OSError):  # TimeoutError is an OSError
             mine = sum(other.identity.user == user for other in self._hub.sessions)
             return mine < self._services.settings.connections
 
     async def _release(self, session: Session) -> None:
         # Where Redis is away, its lease lapses.
         with suppress(RedisError, OSError):
-            await self._services.connections.release(session.identity.user, session.id)
+            async with asyncio.timeout(LEASE_S):
+                await self._services.connections.release(session.identity.user, session.id)
 
     def _refused(self, why: Refusal, code: CloseCode, message: str) -> SessionEnd:
         self._hub.metrics.refused[why].inc()

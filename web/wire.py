@@ -55,6 +55,12 @@ class Wire(WebSocketsSansIOProtocol):
         if self.on_unclog is not None and not self.close_sent:
             self.on_unclog()
 
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The protocol's own; nobody needs to wait any more until this connection takes frames."""
+        super().connection_lost(exc)
+        if self.on_unclog is not None:
+            self.on_unclog()
+
     def write(self, frame: Frame) -> None:
         """Send a frame, or leave it in the transport's buffer; after the end it does nothing."""
         if self.close_sent or self.disconnected or self.conn.state is not State.OPEN:
@@ -81,7 +87,7 @@ class Wire(WebSocketsSansIOProtocol):
         """No pong came: whoever was there is gone, and what is unsent with it."""
         self.pong_timer = None
         self.pending_ping_payload = None
-        if not self.transport.is_closing():
+        if not self.close_sent and not self.transport.is_closing():
             self.queue.put_nowait({"type": "websocket.disconnect", "code": int(CloseCode.HEARTBEAT_LOST)})
             self.conn.fail(CloseCode.HEARTBEAT_LOST, "No pong came.")
             self.transport.write(b"".join(self.conn.data_to_send()))
