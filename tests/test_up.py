@@ -119,6 +119,13 @@ def test_the_link_lets_one_browser_in_which_then_gets_a_snapshot_and_batches(fol
         assert running.stop() == 128 + signal.SIGTERM
 
 
+def test_what_the_gateway_refuses_ends_up_with_its_sentence(folder: Path) -> None:
+    done = refused(folder, "--port", "0", FLOWTAPE_ORIGINS="flow.example.com")
+    assert done.returncode == 2
+    assert "FLOWTAPE_ORIGINS has 'flow.example.com', which is no origin." in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_a_killed_gateway_is_started_again_on_its_port(folder: Path) -> None:
     with up(folder, "--rate", "50") as running:
         link = running.line(r"^Open (\S+)$")[1]
@@ -239,9 +246,11 @@ def test_in_a_terminal_it_draws_the_tape_and_restores_the_screen(folder: Path) -
     )
     os.close(follower)
     try:
+        wanted = ("SYNTHETIC", "PREMIUM", "/?ticket=", "sessions")
         drawn = read_until(
-            leader, lambda text: "SYNTHETIC" in text and "PREMIUM" in text and text.count("SPY") > 3
+            leader, lambda text: all(word in text for word in wanted) and text.count("SPY") > 3
         )
+        assert all(word in drawn for word in wanted)
         assert "\x1b[?1049h" in drawn
         started = children_of(process.pid)
         process.send_signal(signal.SIGINT)
