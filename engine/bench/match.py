@@ -128,8 +128,10 @@ def _measured(
     tests = [predicate(each) for _, each in searched]
     bounds = tick[0].seq, tick[-1].seq
     commands = [_command(each, *bounds, _IDS) for _, each in searched]
-    asking = [_command(each, *bounds, _ROWS) for _, each in searched[:: max(1, len(searched) // WITH_ROWS)]]
+    partly = searched[:: max(1, len(searched) // WITH_ROWS)]
+    asking = [_command(each, *bounds, _ROWS) for _, each in partly]
     _same(found, searched, _searched(client, commands))
+    _same(found, partly, _searched(client, asking))
     _same(found, searched, [{trade.id for trade in tick if test(trade)} for test in tests])
     times: dict[str, list[float]] = {name: [] for name in ("whole", "tick", "search", "redis", "loop")}
     with _uncollected():
