@@ -17,18 +17,18 @@ from engine import __version__
 from schemas.errors import FlowtapeError
 
 VERBS: dict[str, str] = {
-    "up": "Run everything on this machine: Redis, a feed, the indexer and a live view.",
+    "up": "Run everything on this machine: Redis, a feed, the indexer, a gateway and a live view.",
     "feed": "Run one vendor's live feed.",
     "replay": "Play a recorded file through the same path as live prints.",
     "index": "Run one indexer.",
-    "serve": "Run one gateway: the live stream over WebSocket, and HTTP.",
+    "serve": "Run a gateway: the live stream over WebSocket, and HTTP.",
     "query": "Search the trades, newest first.",
     "channels": "List, save, rename, share or delete a user's saved channels.",
     "tail": "Follow the live trades of a filter.",
     "dead": "List what could not be processed, or try it again.",
     "token": "Make a token, or a link that lets a browser in once.",
     "doctor": "Check the Redis in use and say what to change.",
-    "bench": "Measure: ingest or search.",
+    "bench": "Measure: ingest, search, match, fanout or live.",
 }
 """The commands in the order of the help; `engine/commands/<verb>.py` holds a function of the same name."""
 

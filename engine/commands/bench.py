@@ -4,32 +4,47 @@ from __future__ import annotations
 
 import importlib
 import inspect
-import pkgutil
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import msgspec
 import typer
 
 from schemas.errors import FlowtapeError
 
+BENCHES: Final = ("fanout", "ingest", "live", "match", "search")
+"""Modules of `engine/bench` with a function `run`; the others are parts of these."""
+
 
 def bench(
-    name: Annotated[str, typer.Argument(help="Which one: ingest, match, search.", show_default=False)],
+    name: Annotated[str, typer.Argument(help=f"Which one: {', '.join(BENCHES)}.", show_default=False)],
     trades: Annotated[int | None, typer.Option(help="Trades to measure with.", min=1_000)] = None,
     rounds: Annotated[int | None, typer.Option(help="Rounds of which the medians are shown.", min=1)] = None,
     seconds: Annotated[float | None, typer.Option(help="Length of the measured part.", min=1)] = None,
+    clients: Annotated[int | None, typer.Option(help="Clients that are connected at once.", min=1)] = None,
+    rate: Annotated[float | None, typer.Option(help="Trades a second.", min=1)] = None,
+    idle: Annotated[
+        int | None, typer.Option(help="Clients that hardly get anything; 0 leaves them out.", min=0)
+    ] = None,
+    highest: Annotated[
+        float | None, typer.Option(help="Trades a second tried at most; 0 tries no other rate.", min=0)
+    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the figures as one JSON object too.")
     ] = False,
 ) -> None:
     """Measure a part of Flowtape beside its baseline, in the same run, on a Redis started for it."""
-    import engine.bench
-
-    known = [module.name for module in pkgutil.iter_modules(engine.bench.__path__)]
-    if name not in known:
-        raise FlowtapeError(f"There is no benchmark {name!r}.", f"Known are: {', '.join(known)}.")
+    if name not in BENCHES:
+        raise FlowtapeError(f"There is no benchmark {name!r}.", f"Known are: {', '.join(BENCHES)}.")
     run = importlib.import_module(f"engine.bench.{name}").run
-    given: dict[str, Any] = {"trades": trades, "rounds": rounds, "seconds": seconds}
+    given: dict[str, Any] = {
+        "trades": trades,
+        "rounds": rounds,
+        "seconds": seconds,
+        "clients": clients,
+        "rate": rate,
+        "idle": idle,
+        "highest": highest,
+    }
     options = {option: value for option, value in given.items() if value is not None}
     takes = inspect.signature(run).parameters
     for option in options:
