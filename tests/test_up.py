@@ -32,7 +32,9 @@ from tests.vendors.massive import Server
 
 
 def environment(folder: Path, **more: str) -> dict[str, str]:
-    return {**os.environ, "FLOWTAPE_DATA_DIR": str(folder), "COLUMNS": "120", "LINES": "40", **more}
+    """Of an `up` that shares no port with the others; FLOWTAPE_PORT of nothing leaves the default."""
+    own = {"FLOWTAPE_DATA_DIR": str(folder), "FLOWTAPE_PORT": "0", "COLUMNS": "120", "LINES": "40"}
+    return {name: value for name, value in {**os.environ, **own, **more}.items() if value}
 
 
 def command(*arguments: str) -> list[str]:
@@ -152,12 +154,12 @@ def test_a_taken_port_gives_way_to_a_free_one_unless_it_was_asked_for(folder: Pa
             taken.listen()
         except OSError:
             pass  # by someone else, which is as good
-        with up(folder, "--rate", "50") as running:
+        with up(folder, "--rate", "50", FLOWTAPE_PORT="") as running:
             port = running.line(r"Port 8000 is taken: the gateway's is (\d+)\.")[1]
             assert running.line(r"^Open http://127\.0\.0\.1:(\d+)/")[1] == port
             assert running.stop() == 128 + signal.SIGTERM
-        for arguments, more in ((("--port", "8000"), {}), ((), {"FLOWTAPE_PORT": "8000"})):
-            done = refused(tmp_path / "other", *arguments, **more)
+        for arguments, port in ((("--port", "8000"), ""), ((), "8000")):
+            done = refused(tmp_path / "other", *arguments, FLOWTAPE_PORT=port)
             assert done.returncode == 1
             assert "127.0.0.1:8000 cannot be listened on: Address already in use." in done.stderr
 
