@@ -6,10 +6,12 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.frames import CloseCode as CloseReason
 from websockets.frames import Frame as WebSocketFrame
 from websockets.frames import Opcode
 from websockets.protocol import State
 
+from engine.access.rates import Rate
 from engine.gateway.frames import Frame
 from schemas.messages import CloseCode
 
@@ -18,6 +20,12 @@ EXTENSION: Final = "flowtape.wire"
 
 LINGER_S: Final = 5.0
 """How long a connection that was closed may take to send what is left, before it is cut."""
+
+CONTROLS_PER_MINUTE: Final = 600
+"""Pings, pongs and further parts of messages from one client, at once and then each minute; more end it (4429)."""
+
+_UNREADABLE: Final = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+"""The answer to a handshake whose headers are too many or too long."""
 
 
 class Wire(WebSocketsSansIOProtocol):
@@ -32,6 +40,10 @@ class Wire(WebSocketsSansIOProtocol):
 
     on_unclog: Callable[[], None] | None = None
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._controls = Rate(CONTROLS_PER_MINUTE)
+
     @property
     def clogged(self) -> bool:
         """Whether more is unsent than it should hold."""
@@ -42,12 +54,60 @@ class Wire(WebSocketsSansIOProtocol):
         super().connection_made(transport)
         transport.set_write_buffer_limits(high=self.buffer_bytes)
 
+    def data_received(self, data: bytes) -> None:
+        """The protocol's own, which leaves a handshake that it cannot read without an answer, for ever."""
+        super().data_received(data)
+        if not self.handshake_initiated and self.conn.handshake_exc is not None:
+            self.transport.write(_UNREADABLE)
+            self.transport.close()
+
     def handle_connect(self, event: Any) -> None:
         """The protocol's own; the application finds this connection in its scope."""
         super().handle_connect(event)
         if self.response.status_code == 101:
             scope: Any = self.scope
             scope["extensions"][EXTENSION] = {"wire": self}
+
+    def handle_ping(self) -> None:
+        """The protocol's own, unless the client reads no answers: they would pile up."""
+        if self.clogged:
+            self.conn.data_to_send()
+        else:
+            super().handle_ping()
+        self._count_control()
+
+    def handle_pong(self, event: Any) -> None:
+        """The protocol's own, counted."""
+        super().handle_pong(event)
+        self._count_control()
+
+    def handle_cont(self, event: Any) -> None:
+        """The protocol's own, counted: parts without content would add up to nothing for ever."""
+        super().handle_cont(event)
+        self._count_control()
+
+    def send_receive_event_to_app(self) -> None:
+        """The protocol's own, which would write a traceback into the log for each text that is none."""
+        if self.curr_msg_data_type == "text" and not self.close_sent:
+            try:
+                b"".join(self.frames).decode()
+            except UnicodeDecodeError:
+                self.frames = []
+                if self.conn.state is State.OPEN:
+                    self.conn.send_close(CloseReason.INVALID_DATA)
+                self.handle_parser_exception()
+                return
+        super().send_receive_event_to_app()
+
+    def handle_close(self, event: Any) -> None:
+        """The protocol's own, which waits for ever for a client that says farewell and reads nothing."""
+        super().handle_close(event)
+        self._linger()
+
+    def handle_parser_exception(self) -> None:
+        """The protocol's own; see `handle_close`."""
+        super().handle_parser_exception()
+        self._linger()
 
     def resume_writing(self) -> None:
         """The protocol's own; then the session may send what it held."""
@@ -81,7 +141,7 @@ class Wire(WebSocketsSansIOProtocol):
         if self.read_paused:
             self.read_paused = False
             self.transport.resume_reading()
-        self.close_timer = self.loop.call_later(LINGER_S, self.transport.abort)
+        self._linger()
 
     def keepalive_timeout(self) -> None:
         """No pong came: whoever was there is gone, and what is unsent with it."""
@@ -93,3 +153,13 @@ class Wire(WebSocketsSansIOProtocol):
             self.transport.write(b"".join(self.conn.data_to_send()))
             self.close_sent = True
             self.close_timer = self.loop.call_later(1.0, self.transport.abort)
+
+    def _count_control(self) -> None:
+        if not self.close_sent and not self._controls.allow(self.loop.time()):
+            self.close(CloseCode.TOO_MANY, f"More than {CONTROLS_PER_MINUTE} control frames a minute.")
+            # Reading on, were it only for the client's farewell, is what it wants.
+            self.transport.pause_reading()
+
+    def _linger(self) -> None:
+        if self.close_timer is None and not self.disconnected:
+            self.close_timer = self.loop.call_later(LINGER_S, self.transport.abort)
