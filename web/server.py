@@ -30,6 +30,7 @@ from engine.tracing import Tracing
 from schemas.messages import CloseCode
 from web.access import listed_origins
 from web.app import build
+from web.http_connection import HttpConnection
 from web.services import Services
 from web.wire import Wire
 
@@ -164,6 +165,7 @@ def server_of(services: Services) -> GatewayServer:
     return GatewayServer(
         uvicorn.Config(
             build(services),
+            http=HttpConnection,
             ws=Wire,
             ws_max_size=FRAME_BYTES,
             ws_ping_interval=PING_S,
