@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Iterable, Mapping
 from copy import copy
 from typing import NamedTuple
 
@@ -12,6 +13,9 @@ from engine.search_page import Row
 from schemas.messages import Encoding
 from schemas.stream_position import Offset
 from schemas.trade import Trade
+
+
+log = logging.getLogger(__name__)
 
 
 class _Before(NamedTuple):
@@ -54,9 +58,15 @@ class Announced:
         return row
 
 
-def announced_of(row: Row) -> Announced:
-    """A found document as it is sent. Raises msgspec.DecodeError for one that is no trade."""
-    return Announced(_to_trade_of_document(row.document), row.position.partition)
+def announced_of(rows: Iterable[Row]) -> list[Announced]:
+    """Found documents as they are sent. One that is no trade is passed over: it would hold up all behind it."""
+    found = []
+    for row in rows:
+        try:
+            found.append(Announced(_to_trade_of_document(row.document), row.position.partition))
+        except msgspec.DecodeError as error:
+            log.warning("a document of partition %d is no trade: %s", row.position.partition, error)
+    return found
 
 
 def read_entry(partition: int, entry_id: bytes, fields: Mapping[bytes, bytes]) -> Announced:

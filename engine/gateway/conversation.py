@@ -146,7 +146,7 @@ class Conversation:
             session.send_error(ErrorCode.SOURCE_UNAVAILABLE, "Redis does not answer; ask again.", message.sub)
             return
         self._metrics.query[QueryKind.PAGE].observe_many(time.perf_counter() - begun)
-        rows = [announced_of(row) for row in page.rows]
+        rows = announced_of(page.rows)
         head |= {"before": page.before, "more": page.before is not None}
         await session.writable()
         session.write(rows_message(head, rows, session.encoding))

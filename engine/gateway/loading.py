@@ -171,7 +171,7 @@ class Loading:
             begun = time.perf_counter()
             page = await self._search.page(group.filter, rows, until=until)
             self._source.meter.metrics.query[QueryKind.SNAPSHOT].observe_many(time.perf_counter() - begun)
-            return _Found([announced_of(row) for row in page.rows], page.before, position)
+            return _Found(announced_of(page.rows), page.before, position)
 
     async def _resume(self, subscription: Subscription, since: str) -> bool:
         """Send what was missed since a position, whole and in order; False where that cannot be done."""
@@ -224,7 +224,7 @@ class Loading:
         )
         if found.total > len(found.rows):
             return Gap.TOO_FAR
-        rows = [announced_of(row) for row in found.rows]
+        rows = announced_of(found.rows)
         size = group.terms.rows
         parts = [rows[start : start + size] for start in range(0, len(rows), size)] or [[]]
         # Until the last part is there the client stands where it stood.

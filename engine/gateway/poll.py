@@ -133,8 +133,8 @@ class Poll:
         if group.after is not after:
             return  # The tape began anew while Redis searched.
         group.after = position._replace(until=until)
-        for row in found.rows:
-            group.pending.add(announced_of(row))
+        for announced in announced_of(found.rows):
+            group.pending.add(announced)
         rows, skipped, gone = group.pending.take()
         skipped += found.total - len(found.rows)
         now = asyncio.get_running_loop().time()
