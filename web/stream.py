@@ -72,6 +72,8 @@ class Stream:
                     raise AccessError("The hello has no token.")
                 identity = await access.identify(hello.token)
         except AccessError as error:
+            if error.temporary:
+                raise self._refused(Refusal.TOKEN, CloseCode.GOING_AWAY, error.message) from error
             why = Refusal.EXPIRED if error.expired else Refusal.TOKEN
             raise self._refused(why, CloseCode.NOT_AUTHENTICATED, error.message) from error
         return identity
