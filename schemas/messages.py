@@ -200,8 +200,9 @@ class Encoding:
 
     def client_message(self, frame: bytes | str) -> ClientMessage:
         """What a client said. Raises MessageError, also for a frame of the other encoding."""
-        if len(frame) > MESSAGE_BYTES:
-            raise MessageError(f"The message has {len(frame)} bytes, at most {MESSAGE_BYTES} are allowed.")
+        size = len(frame) if isinstance(frame, bytes) else len(frame.encode())
+        if size > MESSAGE_BYTES:
+            raise MessageError(f"The message has {size} bytes, at most {MESSAGE_BYTES} are allowed.")
         if isinstance(frame, bytes) is not self.binary:
             expected = "binary frames of MessagePack" if self.binary else "text frames of JSON"
             raise MessageError(f"{self.subprotocol} has {expected}.")
