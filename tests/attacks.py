@@ -114,6 +114,11 @@ class Raw:
             except (asyncio.IncompleteReadError, ConnectionError) as error:
                 return error.partial if isinstance(error, asyncio.IncompleteReadError) else b""
 
+    def no_more(self) -> None:
+        """Nothing more will be said; where the other side is gone already, nothing happens."""
+        with suppress(OSError):
+            self.writer.write_eof()
+
     async def until_cut(self, data: bytes) -> None:
         """Say something again and again, until the other side is gone; nothing is read."""
         async with asyncio.timeout(WAIT_S):
@@ -163,7 +168,7 @@ def handshake(running: Gateway, *headers: str, path: str = "/v1/stream") -> byte
 
 
 def close_code(data: bytes) -> int | None:
-    """The code of the close frame that ends what a gateway sent; None without one."""
+    """The code of the close frame that ends what a gateway sent, 1005 for one without; None where there is none."""
     reader = StreamReader()
     reader.feed_data(data)
     reader.feed_eof()
@@ -176,4 +181,6 @@ def close_code(data: bytes) -> int | None:
             last = end.value
         except EOFError:
             break
-    return int.from_bytes(last.data[:2], "big") if last is not None and last.opcode is Opcode.CLOSE else None
+    if last is None or last.opcode is not Opcode.CLOSE:
+        return None
+    return int.from_bytes(last.data[:2], "big") if last.data else 1005
