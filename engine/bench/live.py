@@ -67,7 +67,7 @@ ASKERS: Final = 2
 """Processes that ask in the plain design: one alone waits for Redis half of the time."""
 
 FLAT_OUT_S: Final = 10.0
-"""How long the plain design searches as often as it can."""
+"""How long the plain design searches as often as it can, to say how many users it could have."""
 
 DRAIN_S: Final = 120.0
 """How long the rest may take to come through."""
@@ -79,6 +79,9 @@ TAPE_LENGTH: Final = 2_000_000
 """Announcements kept, so that the whole tape is there to compare with."""
 
 WIDTH: Final = 130
+
+_PARTS: Final = ("p50", "p99", "worst")
+"""Of a latency, as they are shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +101,8 @@ class Load:
     """By process."""
     frames_per_s: float
     gateway: dict[str, float]
-    """From its own metrics: overload step and conflated batches in the end."""
+    """By its own metrics: mean delays until a trade was announced and from there to its batch, ms; overload step and
+    conflated batches in the end."""
 
     @property
     def held(self) -> bool:
@@ -151,14 +155,15 @@ class Rig:
         pids = {**self._pids, "gateway": running.pid, "clients": receivers.pid}
         with self.feeding(rate, seconds) as fed:
             before, frames, entries = _cpu(pids), receivers.ask("mark"), self._announced()
+            metrics_before = running.metrics()
             since_ms = time.time() * 1000
             time.sleep(seconds)
             until_ms = time.time() * 1000
             after, frames_after, entries_after = _cpu(pids), receivers.ask("mark"), self._announced()
+            metrics = running.metrics()
         _await_quiet(receivers)
         closed = receivers.ask("mark").closed
         checked = receivers.ask("check", filters, behind, since_ms, until_ms)
-        metrics = running.metrics()
         elapsed = frames_after.at - frames.at
         return Load(
             clients=len(filters),
@@ -170,6 +175,8 @@ class Rig:
             cpu={name: round((after[name] - before[name]) / elapsed, 3) for name in pids},
             frames_per_s=(frames_after.frames - frames.frames) / elapsed,
             gateway={
+                "index_ms": _mean_ms("print_to_index", metrics_before, metrics),
+                "send_ms": _mean_ms("index_to_send", metrics_before, metrics),
                 "overload_step": metrics.get("flowtape_overload_step", 0.0),
                 "conflations": metrics.get("flowtape_conflations_total", 0.0),
             },
@@ -287,20 +294,22 @@ def _polling(rig: Rig, filters: list[Filter], rate: float, seconds: float) -> di
     figures: dict[str, Any] = {"users": len(filters), "interval_s": INTERVAL_S, "askers": ASKERS}
     with ExitStack() as opened:
         askers = [opened.enter_context(Worker(polling, rig.settings)) for _ in range(ASKERS)]
-        for name, interval_s, length in (
-            ("each_interval", INTERVAL_S, seconds),
-            ("flat_out", 0.0, min(FLAT_OUT_S, seconds)),
+        for name, flat_out, length in (
+            ("each_interval", False, seconds),
+            ("flat_out", True, min(FLAT_OUT_S, seconds)),
         ):
             behind = rig.end_of_tape()
             with rig.feeding(rate, length) as fed:
                 for number, asker in enumerate(askers):
-                    asker.tell("poll", filters[number::ASKERS], interval_s, length, behind)
+                    asker.tell("poll", filters[number::ASKERS], INTERVAL_S, length, behind, flat_out)
                 polled: list[Polled] = [asker.answer() for asker in askers]
             latency = latency_of([delay for each in polled for delay in each.delays])
             figures[name] = {
                 "searches": sum(each.searches for each in polled),
                 "per_s": round(sum(each.per_s for each in polled), 1),
-                "rows": sum(each.rows for each in polled),
+                "rows_per_search": round(
+                    sum(each.rows for each in polled) / sum(each.searches for each in polled), 2
+                ),
                 "busy": max(each.busy for each in polled),
                 "askers_cpu": round(sum(each.cpu for each in polled), 3),
                 "redis_cpu": max(each.redis_cpu for each in polled),
@@ -319,7 +328,7 @@ def rare(count: int) -> list[Filter]:
     return [
         Filter(
             underlying=(seldom[n % len(seldom)],),
-            ranges=(("premium", Range(gte=50_000 + n)),),
+            ranges=(("premium", Range(gte=2_000 + n)),),
             right=("CP"[n % 2],),
         )
         for n in rng.sample(range(10 * count), count)
@@ -339,6 +348,15 @@ def _await_quiet(receivers: Worker) -> None:
 
 def _cpu(pids: Mapping[str, int]) -> dict[str, float]:
     return {name: cpu_seconds(pid) for name, pid in pids.items()}
+
+
+def _mean_ms(histogram: str, before: Mapping[str, float], after: Mapping[str, float]) -> float:
+    """The mean of what a histogram of seconds took in between two looks at it."""
+    total, count = (
+        after.get(name, 0.0) - before.get(name, 0.0)
+        for name in (f"flowtape_{histogram}_seconds_sum", f"flowtape_{histogram}_seconds_count")
+    )
+    return round(1000 * total / count, 2) if count else 0.0
 
 
 def _figures(load: Load) -> dict[str, Any]:
@@ -372,16 +390,24 @@ def _print(figures: dict[str, Any]) -> None:
             f"{load['rate']:,.0f}",
             f"{load['rows'] / (load['seconds'] + WARM_S):,.0f}",
             f"{load['frames_per_s']:,.0f}",
-            *(f"{delay[part]:,.1f}" for part in ("p50", "p99", "worst")),
+            *(f"{delay[part]:,.1f}" for part in _PARTS),
             *(f"{load[part]:,}" for part in ("lost", "doubled", "wrong", "skipped")),
             f"{sum(load['closed'].values()):,}",
         )
     console.print(table)
-    table = Table(title="processor time, share of a core", title_justify="left")
-    for column in ("", "trades/s", *figures["live"]["cpu"]):
+    table = Table(
+        title="processor time, share of a core; mean ms until announced, and from there to the socket",
+        title_justify="left",
+    )
+    for column in ("", "trades/s", *figures["live"]["cpu"], "announced ms", "sent ms"):
         table.add_column(column, justify="right" if column else "left")
     for name, load in loads:
-        table.add_row(name, f"{load['rate']:,.0f}", *(f"{share:.0%}" for share in load["cpu"].values()))
+        table.add_row(
+            name,
+            f"{load['rate']:,.0f}",
+            *(f"{share:.0%}" for share in load["cpu"].values()),
+            *(f"{load['gateway'][part]:,.1f}" for part in ("index_ms", "send_ms")),
+        )
     console.print(table)
     for name, load in loads:
         if "session_bytes" in load:
@@ -405,14 +431,25 @@ def _print_polling(polled: dict[str, Any], console: Console) -> None:
         title=f"plain design: one FT.SEARCH a user and interval, {polled['users']:,} users, no sockets",
         title_justify="left",
     )
-    for column in ("", "searches/s", "p50 ms", "p99 ms", "max ms", "busy", "CPU of Redis", "of who asks"):
+    for column in (
+        "",
+        "searches/s",
+        "rows each",
+        "p50 ms",
+        "p99 ms",
+        "max ms",
+        "busy",
+        "CPU of Redis",
+        "of who asks",
+    ):
         table.add_column(column, justify="right" if column else "left")
     for name in ("each_interval", "flat_out"):
         row = polled[name]
         table.add_row(
             f"every {polled['interval_s']:g} s" if name == "each_interval" else "as often as it goes",
             f"{row['per_s']:,.0f}",
-            *(f"{row['latency'][part]:,.0f}" for part in ("p50", "p99", "worst")),
+            f"{row['rows_per_search']:,.1f}",
+            *(f"{row['latency'][part]:,.0f}" if row["latency"]["rows"] else "" for part in _PARTS),
             *(f"{row[part]:.0%}" for part in ("busy", "redis_cpu", "askers_cpu")),
         )
     console.print(table)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
@@ -15,10 +16,10 @@ from engine.settings import Settings
 from engine.store.connect import connect
 from schemas import keys
 from schemas.filter import Filter
-from schemas.filter_query import compile_query
+from schemas.filter_query import Query, compile_query
 
-ROWS: Final = 200
-"""Rows of one answer at most, as of a batch of the push tier."""
+ROWS: Final = 5_000
+"""Rows of one answer at most: more than an interval has, so that nothing is left out."""
 
 PIPELINE: Final = 50
 """Searches that are sent together: in so many turns the users of an interval are asked for, evenly spread."""
@@ -50,57 +51,71 @@ class Polling:
         """What a worker of it can be told."""
         return {"poll": self.poll}
 
-    async def poll(self, filters: Sequence[Filter], interval_s: float, seconds: float, behind: str) -> Polled:
-        """Search for each user every `interval_s`, for so long; with an interval of 0 as often as it goes.
+    async def poll(
+        self, filters: Sequence[Filter], interval_s: float, seconds: float, behind: str, flat_out: bool
+    ) -> Polled:
+        """Search for each user every `interval_s`, for so long.
 
-        `behind` is the tape's end before the first trade.
+        With `flat_out` as often as it goes instead, each time for what an interval has: how many users there could
+        be; the same trades are found again and again then, and no delays are taken. `behind` is the tape's end
+        before the first trade.
         """
         collect_seldom()
         queries = [compile_query(wanted) for wanted in filters]
         arrived: list[tuple[int, float]] = []
-        searches, busy = 0, 0.0
-        turns = range(0, len(filters), PIPELINE)
+        searches, rows, busy = 0, 0, 0.0
         with connect(self._settings) as client:
-            shown = [self._seq(client)] * len(filters)
+            first = self._seq(client)
+            shown = [first] * len(filters)
+            passed: deque[tuple[float, int]] = deque()
             redis_before, own_before = _cpu(client), time.process_time()
             begun = time.perf_counter()
             while time.perf_counter() - begun < seconds:
-                for start in turns:
-                    due = begun + interval_s * (searches / len(filters))
-                    await asyncio.sleep(max(0.0, due - time.perf_counter()))
+                for start in range(0, len(filters), PIPELINE):
+                    if not flat_out:
+                        due = begun + interval_s * (searches / len(filters))
+                        await asyncio.sleep(max(0.0, due - time.perf_counter()))
                     asked = time.perf_counter()
                     seq = self._seq(client)
+                    passed.append((asked, seq))
+                    while passed[0][0] < asked - interval_s:
+                        first = passed.popleft()[1]
                     users = range(start, min(start + PIPELINE, len(filters)))
                     with client.pipeline(transaction=False) as pipe:
                         for user in users:
-                            query = queries[user].and_between("seq", "seq", shown[user] + 1, seq)
-                            pipe.execute_command(
-                                "FT.SEARCH", keys.index(0), query.text, "WITHSORTKEYS", "RETURN", 1, "$",
-                                "SORTBY", "seq", "DESC", "LIMIT", 0, ROWS,
-                                "TIMEOUT", self._settings.query_timeout_ms, *query.arguments(),
-                            )  # fmt: skip
+                            low = first if flat_out else shown[user]
+                            query = queries[user].and_between("seq", "seq", low + 1, seq)
+                            pipe.execute_command(*self._command(query))
                             shown[user] = seq
                         replies = pipe.execute()
                     now = time.time() * 1000
                     for reply in replies:
-                        # They are sorted by seq.
-                        rows = read_reply(reply, self._settings.query_timeout_ms)[1]
-                        arrived += [(row.sort_key, now) for row in rows]
+                        found = read_reply(reply, self._settings.query_timeout_ms)[1]
+                        rows += len(found)
+                        if not flat_out:
+                            # They are sorted by seq.
+                            arrived += [(row.sort_key, now) for row in found]
                     searches += len(users)
                     busy += time.perf_counter() - asked
             elapsed = time.perf_counter() - begun
             redis_cpu, own_cpu = _cpu(client) - redis_before, time.process_time() - own_before
-        fresh = {a.trade.seq: a.trade.received for a in read_tape(self._settings, behind) if a.was is None}
-        delays = [now - fresh[seq] for seq, now in arrived if seq in fresh]
+        tape = [] if flat_out else read_tape(self._settings, behind)
+        fresh = {announced.trade.seq: announced.trade.received for announced in tape if announced.was is None}
         return Polled(
             searches=searches,
             per_s=round(searches / elapsed, 1),
-            rows=len(arrived),
+            rows=rows,
             busy=round(busy / elapsed, 3),
             cpu=round(own_cpu / elapsed, 3),
             redis_cpu=round(redis_cpu / elapsed, 3),
-            delays=delays,
+            delays=[now - fresh[seq] for seq, now in arrived if seq in fresh],
         )
+
+    def _command(self, query: Query) -> tuple[str | int, ...]:
+        return (
+            "FT.SEARCH", keys.index(0), query.text, "WITHSORTKEYS", "RETURN", 1, "$", "SORTBY", "seq", "DESC",
+            "LIMIT", 0, ROWS, "TIMEOUT", self._settings.query_timeout_ms, *query.arguments(),
+        )  # fmt: skip
 
     def _seq(self, client: Any) -> int:
         """The newest position."""
