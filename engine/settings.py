@@ -20,6 +20,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from engine.search_page import PAGE_ROWS
 from schemas.errors import SettingsError
 from schemas.flags import Rules, Thresholds
 from schemas.tier import TIERS, Delivery, Tier
@@ -247,6 +248,8 @@ class Settings(BaseSettings):
                     raise ValueError(f"{name}: delivery is {given!r}; expected {' or '.join(Delivery)}")
                 if field != "delivery" and (not isinstance(given, int) or given < (field in _AT_LEAST_ONE)):
                     raise ValueError(f"{name}: {field} is {given!r}; expected a whole number")
+                if field == "rows" and isinstance(given, int) and given > PAGE_ROWS:
+                    raise ValueError(f"{name}: rows is {given}; a snapshot has at most {PAGE_ROWS}")
         return value
 
     @classmethod

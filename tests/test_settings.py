@@ -63,6 +63,7 @@ def test_a_file_in_the_working_folder_is_read(tmp_path: Path, monkeypatch: pytes
         ("partitions = 0", r"partitions: .*greater than or equal to 1 \(given: 0\)"),
         ("no_such = 1", "no_such: "),
         ("thresholds = {SPY = {size = 1}}", "SPY: size; known are block_size"),
+        ("tiers = {pro = {rows = 10001}}", "rows is 10001; a snapshot has at most 10000"),
         ("partitions =", "cannot be read"),
     ],
 )
