@@ -10,7 +10,7 @@ import pytest
 from websockets.frames import Opcode
 
 from engine.settings import Settings
-from schemas.messages import CloseCode
+from schemas.messages import CloseCode, Ping, Pong
 from tests.attacks import close_code, outlet_of, raw, serves, watched
 from tests.gateways import run
 from web import http_connection, stream, wire
@@ -97,6 +97,20 @@ def test_a_connection_that_is_kept_may_be_silent_and_then_ask_again(
             # The next one trickles.
             connection.send(b"GET /healthz HTTP/1.1\r\n")
             assert await connection.rest() == b""
+
+    run(scenario())
+
+
+def test_the_time_for_a_request_is_none_for_the_stream_that_it_began(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http_connection, "REQUEST_S", 0.3)
+
+    async def scenario() -> None:
+        async with watched(settings) as running, running.client() as peer:
+            await asyncio.sleep(0.8)
+            await peer.say(Ping("still there?"))
+            assert (await peer.expect(Pong)).t == "still there?"
 
     run(scenario())
 

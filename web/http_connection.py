@@ -31,7 +31,9 @@ class HttpConnection(H11Protocol):
     def data_received(self, data: bytes) -> None:
         """The protocol's own; what has begun is to be there whole in time, however it trickles."""
         super().data_received(data)
-        if self.conn.their_state in (h11.IDLE, h11.SEND_BODY) and not self.transport.is_closing():
+        # After an upgrade this is another's connection, though this end never saw the end of the request.
+        mine = self.transport.get_protocol() is self and not self.transport.is_closing()
+        if mine and self.conn.their_state in (h11.IDLE, h11.SEND_BODY):
             self._expect_request()
         else:
             self._forget_request()
