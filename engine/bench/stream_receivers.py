@@ -228,7 +228,8 @@ class _Client(asyncio.Protocol):
 
     def leave(self) -> None:
         """Say goodbye; the server then ends the connection."""
-        self._transport.write(_masked(CLOSE, (1000).to_bytes(2, "big")))
+        if not self._transport.is_closing():
+            self._transport.write(_masked(CLOSE, (1000).to_bytes(2, "big")))
 
     def cut(self) -> None:
         """End it, whatever the server does."""
