@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from redis.exceptions import ResponseError
 from engine.settings import Settings
 from engine.store.connect import RETRIES, connect, connect_async, redis_server
 from engine.store.embedded import EmbeddedRedis
+from engine.store.waiting_pool import CONNECTIONS
 from schemas.errors import RedisSetupError, SettingsError
 
 
@@ -118,3 +120,47 @@ def test_an_error_of_a_command_is_not_tried_again(client: redis.Redis) -> None:
         client.execute_command("NO.SUCH")
     assert client.info("stats")["total_error_replies"] == 1
     assert RETRIES == 3
+
+
+def test_of_many_commands_at_once_some_wait_and_none_is_refused(settings: Settings) -> None:
+    async def scenario() -> None:
+        async with connect_async(settings) as client:
+            assert (
+                await asyncio.gather(*(client.ping() for _ in range(5 * CONNECTIONS)))
+                == [True] * 5 * CONNECTIONS
+            )
+            assert len(await client.client_list()) <= CONNECTIONS
+
+    asyncio.run(scenario())
+
+
+def test_commands_that_are_cancelled_leave_their_turn_to_others(settings: Settings) -> None:
+    async def scenario() -> None:
+        async with connect_async(settings, reply_s=5.0) as client:
+            for _ in range(5):
+                tasks = [asyncio.create_task(client.blpop(["nothing"], 3)) for _ in range(2 * CONNECTIONS)]
+                await asyncio.sleep(0.05)
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
+            assert await asyncio.gather(*(client.ping() for _ in range(2 * CONNECTIONS)))
+            tasks = [asyncio.create_task(client.blpop(["nothing"], 2)) for _ in range(CONNECTIONS)]
+            await asyncio.sleep(0.2)
+            assert await client.ping()
+            await asyncio.gather(*tasks)
+
+    asyncio.run(scenario())
+
+
+def test_who_waits_too_long_for_a_connection_is_told(settings: Settings) -> None:
+    async def scenario() -> None:
+        async with connect_async(settings, reply_s=0.5) as client:
+            pool = client.connection_pool
+            held = [await pool.get_connection() for _ in range(CONNECTIONS)]
+            with pytest.raises(redis.TimeoutError, match="in use"):
+                await client.ping()
+            for connection in held:
+                await pool.release(connection)
+            assert await client.ping()
+
+    asyncio.run(scenario())

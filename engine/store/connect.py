@@ -18,6 +18,7 @@ from redis.retry import Retry
 from engine.settings import Settings
 from engine.store.embedded import EmbeddedRedis, default_data, temporary_server
 from engine.store.redis_stack import OWN_REDIS, default_cache, stack_folder
+from engine.store.waiting_pool import WaitingPool
 from engine.terminal.progress import ByteProgress
 from schemas.errors import RedisSetupError, SettingsError
 
@@ -64,16 +65,19 @@ def connect_async(
     """As `connect`, for asyncio; the connection is made at the first command, and tried `retries` times again.
 
     A reply that does not come within `reply_s` seconds is not asked for again: a Redis that hangs is told at once.
+    Of many commands at once some wait, for as long at most.
     """
     backoff = ExponentialWithJitterBackoff(BACKOFF_MAX_SECONDS, BACKOFF_SECONDS)
     try:
-        return redis.asyncio.Redis.from_url(
+        pool = WaitingPool.from_url(
             _url(settings),
+            wait_s=reply_s,
             retry=AsyncRetry(backoff, retries, supported_errors=(RedisConnectionError,)),
             **_options() | {"socket_timeout": reply_s},
         )
     except ValueError as error:
         raise _wrong_url(error) from None
+    return redis.asyncio.Redis.from_pool(pool)
 
 
 @contextmanager
