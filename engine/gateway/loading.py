@@ -202,11 +202,13 @@ class Loading:
             return missed
         if position.until is None:
             return batches(missed, position, group.terms.rows)
+        # It is what the client says: nothing newer than it may see now was ever shown.
+        shown = min(position.until, group.terms.until(time.time_ns() // 1_000_000) or 0)
         return await self._missed_behind(
             group,
             position,
             missed.position,
-            [a.trade.id for a, passes in missed.found if not passes and a.trade.ts <= position.until],
+            [a.trade.id for a, passes in missed.found if not passes and a.trade.ts <= shown],
         )
 
     async def _missed_behind(
