@@ -59,8 +59,10 @@ class ErrorCode(StrEnum):
     RATE_LIMITED = "rate_limited"
     SOURCE_UNAVAILABLE = "source_unavailable"
     """Redis does not answer; what was missed follows when it does."""
+    PAGE_FAILED = "page_failed"
+    """A page of history could not be found; ask again."""
     SEARCH_FAILED = "search_failed"
-    """A snapshot or page could not be found in time; ask again."""
+    """A search could not be done in time; it is tried again."""
 
 
 class _Message(msgspec.Struct, tag_field="op"):

@@ -348,34 +348,6 @@ def test_a_deleted_channel_ends_its_subscription_and_other_errors_are_events() -
     run(scenario())
 
 
-def test_a_channel_that_could_not_be_read_for_the_moment_is_asked_for_again(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(stream_module, "AGAIN_S", 0.05)
-
-    async def script(peer: Peer) -> None:
-        await peer.say(WELCOME)
-        for _ in range(2):
-            assert (await peer.subscribed()).channel == "mine"
-            await peer.say(Error(ErrorCode.SOURCE_UNAVAILABLE, "Not now.", "s1"))
-        await peer.subscribed()
-        await peer.say(snapshot("s1", 1))
-        await peer.say(Error(ErrorCode.SOURCE_UNAVAILABLE, "Not now.", "s1"))
-        with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0.3):
-                await peer.hear()
-        await peer.say(batch("s1", 2, pos="p1_1"))
-        await peer.gone()
-
-    async def scenario() -> None:
-        async with ScriptedGateway(script) as gateway, StreamClient(gateway.url) as stream:
-            subscription = await stream.subscribe(channel="mine")
-            kinds = [type(event) for event in await events(subscription, 5)]
-            assert kinds == [Error, Error, Snapshot, Error, Batch]
-
-    run(scenario())
-
-
 def test_history_goes_on_page_by_page_and_begins_anew_with_a_new_snapshot() -> None:
     async def script(peer: Peer) -> None:
         await begin(peer, 9, before="c1")

@@ -31,6 +31,7 @@ from engine.settings import Settings
 from engine.store.connect import connect
 from engine.store.embedded import EmbeddedRedis
 from schemas import keys
+from schemas.filter_text import parse_filter
 from schemas.messages import (
     ENCODINGS,
     MSGPACK,
@@ -45,6 +46,7 @@ from schemas.messages import (
     ServerMessage,
     Snapshot,
     Subscribe,
+    Unsubscribe,
 )
 from schemas.stream_position import StreamPosition
 from schemas.tier import Delivery
@@ -195,6 +197,30 @@ def test_a_redis_that_is_gone_is_told_and_the_stream_goes_on_when_it_is_back(
                 assert view == {"t_1", "t_2", "t_3", "t_4"}
             status, _ = await readiness(running)
             assert status == 200
+
+    run(scenario())
+
+
+def test_a_channel_that_cannot_be_read_for_now_is_subscribed_when_redis_is_back(
+    server: EmbeddedRedis, own: Settings, market: Market
+) -> None:
+    async def scenario() -> None:
+        async with gateway(own) as running, running.client() as peer:
+            await running.services.channels.save("ann", "mine", parse_filter("SPY"), 50)
+            await market.trade(1)
+            await asyncio.to_thread(server.kill)
+            assert (await peer.expect(Error)).code == ErrorCode.SOURCE_UNAVAILABLE
+            for name in ("a", "b"):
+                await peer.say(Subscribe(name, None, "mine"))
+                error = await peer.expect(Error)
+                assert (error.code, error.sub) == (ErrorCode.SOURCE_UNAVAILABLE, name)
+            await peer.say(Unsubscribe("b"))
+            await asyncio.to_thread(server.start)
+            snapshot = await peer.expect(Snapshot)
+            assert (snapshot.sub, ids(snapshot.rows)) == ("a", ["t_1"])
+            await market.trade(2)
+            assert ids((await peer.expect(Batch)).rows) == ["t_2"]
+            await peer.silent()
 
     run(scenario())
 

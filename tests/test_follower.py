@@ -76,7 +76,7 @@ def test_a_question_is_answered_by_a_page_or_an_error_and_asked_one_at_a_time(fo
     assert follower.receive(page) == [("a", Answer(page))]
     assert follower.receive(page) == []
     assert follower.older("a", 10, None) == History("a", "c2", 10)
-    error = Error(ErrorCode.SEARCH_FAILED, "Not in time.", "a")
+    error = Error(ErrorCode.PAGE_FAILED, "Not in time.", "a")
     assert follower.receive(error) == [("a", Answer(error))]
     with pytest.raises(StreamError, match="no subscription"):
         follower.older("z", 10, None)
@@ -91,15 +91,6 @@ def test_a_question_that_was_given_up_is_answered_into_the_void_on_its_own_conne
     follower.lost()
     follower.older("a", 10, "c5")
     assert follower.receive(page) == [("a", Answer(page))]
-
-
-def test_a_subscription_is_asked_for_again_only_until_it_begins(follower: Follower) -> None:
-    assert follower.again("a") is None
-    follower.lost()
-    assert follower.again("a") == Subscribe("a", "SPY", since="p1_0")
-    follower.receive(batch("a", pos="p1_1"))
-    assert follower.again("a") is None
-    assert follower.again("z") is None
 
 
 def test_heartbeats_tell_the_lag_and_what_is_for_nobody_is_passed_over(follower: Follower) -> None:

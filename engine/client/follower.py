@@ -26,9 +26,8 @@ from schemas.trade import COLUMNS
 _OF_HISTORY: Final = frozenset(
     {
         ErrorCode.BAD_POSITION,
+        ErrorCode.PAGE_FAILED,
         ErrorCode.RATE_LIMITED,
-        ErrorCode.SEARCH_FAILED,
-        ErrorCode.SOURCE_UNAVAILABLE,
         ErrorCode.UNKNOWN_SUB,
     }
 )
@@ -48,8 +47,6 @@ class _Subscribed:
     """The open question for older rows."""
     forgotten: int = 0
     """Questions on this connection whose asker went away before the answer came."""
-    begun: bool = False
-    """Something has come on this connection."""
     interrupted: bool = False
     """A connection was lost, and nothing has come on the next one yet."""
 
@@ -120,15 +117,10 @@ class Follower:
                 said.append(held.history)
         return said
 
-    def again(self, sub: str) -> Subscribe | None:
-        """What asks for a subscription once more; None where it has begun on this connection, or is over."""
-        held = self._held.get(sub)
-        return None if held is None or held.begun else held.message()
-
     def lost(self) -> None:
         """The connection is gone."""
         for held in self._held.values():
-            held.interrupted, held.begun = True, False
+            held.interrupted = True
             held.forgotten = 0
 
     def receive(self, message: ServerMessage) -> list[Delivery]:
@@ -152,7 +144,7 @@ class Follower:
         return []
 
     def _follow(self, held: _Subscribed, message: Batch | Snapshot) -> list[Delivery]:
-        held.pos, held.begun = message.pos, True
+        held.pos = message.pos
         if isinstance(message, Snapshot):
             # Below a snapshot of no rows is everything: its position says so.
             held.before = message.before or (message.pos if message.more else None)

@@ -29,7 +29,6 @@ from schemas.messages import (
     Batch,
     CloseCode,
     Error,
-    ErrorCode,
     Page,
     ServerMessage,
     Snapshot,
@@ -53,10 +52,6 @@ BACKOFF_MAX_S: Final = 30.0
 STABLE_S: Final = 10.0
 """A connection that was let in for this long was a good one: the next pause is a first one again."""
 
-AGAIN_S, AGAIN_MAX_S = 2.0, 60.0
-"""First and longest pause before a channel is asked for once more, where the gateway could not read it; it doubles:
-25 of them stay within the gateway's messages a minute."""
-
 QUEUED_EVENTS: Final = 256
 """Events of one subscription that wait for their reader; twice as many while an answer is awaited."""
 
@@ -72,8 +67,6 @@ class _Line:
         loop = asyncio.get_running_loop()
         self.begun: asyncio.Future[None] = loop.create_future()
         self.answer: asyncio.Future[Page | Error] | None = None
-        self.again: asyncio.Task[None] | None = None
-        self.pause_s = AGAIN_S
 
 
 class StreamClient:
@@ -364,29 +357,12 @@ class StreamClient:
             if isinstance(event, Error) and event.sub is not None and event.code in ENDING:
                 _end(self._lines.pop(name), StreamError(event.message, code=event.code))
                 continue
-            if isinstance(event, Error):
-                if event.code == ErrorCode.SOURCE_UNAVAILABLE:
-                    self._later(name, line)
-            elif isinstance(event, Snapshot | Batch):
-                line.pause_s = AGAIN_S
-                if not line.begun.done():
-                    line.begun.set_result(None)
+            if isinstance(event, Snapshot | Batch) and not line.begun.done():
+                line.begun.set_result(None)
             line.queue.put(event)
             if line.queue.full:
                 full.append(line.queue)
         return full
-
-    def _later(self, name: str, line: _Line) -> None:
-        """Subscribe to a channel once more after a pause: the gateway has forgotten what it could not read."""
-        asked = self._follower.again(name)
-        if asked is not None and asked.channel is not None and line.again is None:
-            line.again = asyncio.create_task(self._ask_again(name, line))
-
-    async def _ask_again(self, name: str, line: _Line) -> None:
-        await asyncio.sleep(line.pause_s)
-        line.again, line.pause_s = None, min(AGAIN_MAX_S, 2 * line.pause_s)
-        if (asked := self._follower.again(name)) is not None:
-            await self._send(asked)
 
     def _tell(self, event: Disconnected) -> None:
         for line in self._lines.values():
@@ -396,8 +372,6 @@ class StreamClient:
 def _end(line: _Line, error: Exception | None) -> None:
     """Nothing more comes: tell all who wait."""
     line.queue.end(error)
-    if line.again is not None:
-        line.again.cancel()
     told = error or StreamError("The subscription was ended.")
     if not line.begun.done():
         line.begun.set_exception(told)

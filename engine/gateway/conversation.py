@@ -18,7 +18,7 @@ from engine.gateway.subscription import Saved
 from engine.metrics import QueryKind, Refusal
 from engine.search_async import AsyncSearch
 from schemas.channel import Channel, is_link
-from schemas.errors import ChannelError, FilterError, FlowtapeError, MessageError
+from schemas.errors import ChannelError, FilterError, FlowtapeError, MessageError, SearchRequestError
 from schemas.filter import Filter
 from schemas.filter_text import parse_filter
 from schemas.messages import (
@@ -36,7 +36,7 @@ from schemas.stream_position import is_position
 log = logging.getLogger(__name__)
 
 CHANNEL_RETRY_S: Final = 2.0
-"""Pause before changed channels are read again where Redis did not answer."""
+"""Pause before channels are read again where Redis did not answer."""
 
 
 class Conversation:
@@ -81,36 +81,56 @@ class Conversation:
                 ErrorCode.BAD_FILTER, "Give either a filter or a channel; {} is every trade.", message.sub
             )
             return
-        if message.sub not in session.subscriptions and len(session.subscriptions) >= tier.subscriptions:
+        names = session.subscriptions.keys() | session.waiting.keys()
+        if message.sub not in names and len(names) >= tier.subscriptions:
             session.send_error(
                 ErrorCode.SUBSCRIPTION_LIMIT,
                 f"The tier {tier.name} has {tier.subscriptions} subscriptions a connection. End one first.",
                 message.sub,
             )
             return
-        saved: Saved | None = None
         try:
-            if message.channel is not None:
-                channel = await self._channels.get(session.identity.user, message.channel)
-                link = message.channel if is_link(message.channel) else ""
-                wanted, saved = channel.filter, Saved(channel.key, link)
-            elif isinstance(message.filter, str):
-                wanted = parse_filter(message.filter)
-            else:
-                wanted = Filter.from_json(message.filter or {})
+            await self._begin(session, message)
         except FilterError as error:
             session.send_error(ErrorCode.BAD_FILTER, str(error), message.sub)
-            return
         except ChannelError as error:
             session.send_error(ErrorCode.UNKNOWN_CHANNEL, str(error), message.sub)
-            return
         except (FlowtapeError, RedisError, OSError):
             session.send_error(
-                ErrorCode.SOURCE_UNAVAILABLE, "Channels cannot be read now; subscribe again.", message.sub
+                ErrorCode.SOURCE_UNAVAILABLE, "The channel cannot be read now; it follows.", message.sub
             )
-            return
-        rows = tier.rows if message.snapshot is None else min(message.snapshot, tier.rows)
+            self._hub.unsubscribe(session, message.sub)
+            session.waiting[message.sub] = asyncio.create_task(self._begin_later(session, message))
+
+    async def _begin(self, session: Session, message: Subscribe) -> None:
+        """Begin a subscription. Raises FilterError and ChannelError, and RedisError where a channel can't be read."""
+        saved: Saved | None = None
+        if message.channel is not None:
+            channel = await self._channels.get(session.identity.user, message.channel)
+            link = message.channel if is_link(message.channel) else ""
+            wanted, saved = channel.filter, Saved(channel.key, link)
+        elif isinstance(message.filter, str):
+            wanted = parse_filter(message.filter)
+        else:
+            wanted = Filter.from_json(message.filter or {})
+        most = session.identity.tier.rows
+        rows = most if message.snapshot is None else min(message.snapshot, most)
+        session.waiting.pop(message.sub, None)
         self._hub.subscribe(session, message.sub, wanted, rows, message.since, saved)
+
+    async def _begin_later(self, session: Session, message: Subscribe) -> None:
+        """Begin a subscription as soon as its channel can be read; `Hub.unsubscribe` ends the attempts."""
+        while True:
+            await asyncio.sleep(CHANNEL_RETRY_S)
+            try:
+                await self._begin(session, message)
+                return
+            except ChannelError as error:
+                del session.waiting[message.sub]
+                session.send_error(ErrorCode.UNKNOWN_CHANNEL, str(error), message.sub)
+                return
+            except (FlowtapeError, RedisError, OSError):
+                continue
 
     async def _history(self, session: Session, message: History, now: float) -> None:
         subscription = session.subscriptions.get(message.sub)
@@ -138,12 +158,14 @@ class Conversation:
         try:
             until = terms.until(time.time_ns() // 1_000_000)
             page = await self._search.page(subscription.group.filter, limit, before, until)
+        except SearchRequestError as error:
+            session.send_error(ErrorCode.BAD_POSITION, str(error), message.sub)
+            return
         except FlowtapeError as error:
-            code = ErrorCode.SEARCH_FAILED if before is None else ErrorCode.BAD_POSITION
-            session.send_error(code, str(error), message.sub)
+            session.send_error(ErrorCode.PAGE_FAILED, str(error), message.sub)
             return
         except (RedisError, OSError):
-            session.send_error(ErrorCode.SOURCE_UNAVAILABLE, "Redis does not answer; ask again.", message.sub)
+            session.send_error(ErrorCode.PAGE_FAILED, "Redis does not answer; ask again.", message.sub)
             return
         self._metrics.query[QueryKind.PAGE].observe_many(time.perf_counter() - begun)
         rows = announced_of(page.rows)

@@ -140,7 +140,7 @@ class Hub:
             return
         del self.sessions[session]
         self.metrics.sessions[session.identity.tier.name].dec()
-        for name in list(session.subscriptions):
+        for name in [*session.subscriptions, *session.waiting]:
             self.unsubscribe(session, name)
 
     def subscribe(
@@ -166,6 +166,9 @@ class Hub:
 
     def unsubscribe(self, session: Session, name: str) -> bool:
         """End a subscription; whether there was one."""
+        if (waiting := session.waiting.pop(name, None)) is not None:
+            waiting.cancel()
+            return True
         subscription = session.subscriptions.pop(name, None)
         if subscription is None:
             return False

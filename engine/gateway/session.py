@@ -64,6 +64,8 @@ class Session:
         self.identity = identity
         self.encoding = encoding
         self.subscriptions: dict[str, Subscription] = {}
+        self.waiting: dict[str, asyncio.Task[None]] = {}
+        """Subscriptions of channels that could not be read yet, by name."""
         self.messages = Rate(settings.messages_per_minute)
         self.history = Rate(settings.history_per_minute)
         self.sent_at = clock()
