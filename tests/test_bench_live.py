@@ -125,16 +125,17 @@ def test_percentiles_are_of_the_nearest_rank() -> None:
     assert latency_of([]) == Latency(0, 0, 0, 0)
 
 
-def test_heartbeats_and_errors_are_told_apart_from_batches() -> None:
+def test_errors_are_counted_and_the_longest_silence_of_one_client_is_told() -> None:
     pack = msgspec.msgpack.encode
+    beat = pack({"op": "heartbeat", "t": 1, "lag_ms": 0})
     got = [
-        Kept(0, 0.0, pack({"op": "heartbeat", "t": 1, "lag_ms": 0})),
-        Kept(1, 0.0, pack({"op": "heartbeat", "t": 1, "lag_ms": 0})),
-        Kept(1, 0.0, pack({"op": "heartbeat", "t": 2, "lag_ms": 0})),
-        Kept(0, 0.0, pack({"op": "error", "code": "source_unavailable", "message": "away"})),
+        Kept(0, 1_000.0, beat),
+        Kept(1, 5_000.0, beat),
+        Kept(1, 9_000.0, beat),
+        Kept(0, 4_000.0, pack({"op": "error", "code": "source_unavailable", "message": "away"})),
     ]
     result = found(got, [CALLS, CALLS], [])
-    assert (result.frames, result.heartbeats, result.errors, result.rows) == (4, 1, 1, 0)
+    assert (result.frames, result.silence_s, result.errors, result.rows) == (4, 4.0, 1, 0)
 
 
 def test_rare_filters_differ_from_each_other() -> None:

@@ -22,13 +22,13 @@ from typing import Any, Final
 
 import redis
 from rich.console import Console
-from rich.table import Table
 
 from engine.bench.gateway_process import Gateway, arrive, gateway, indexer
 from engine.bench.live_check import Checked, Latency, latency_of
 from engine.bench.live_feed import Fed, steady_feed
 from engine.bench.live_polling import Polled, polling
 from engine.bench.live_receivers import live_receivers
+from engine.bench.live_table import show
 from engine.bench.match_load import distinct, made_trades, realistic
 from engine.bench.process_cost import allow_descriptors, cpu_seconds, resident_bytes
 from engine.bench.worker import Worker, wait_until
@@ -57,6 +57,9 @@ WARM_S: Final = 2.0
 STEP_S: Final = 10.0
 """Length of one rate that is tried."""
 
+TRIES: Final = 2
+"""Times that a rate is tried before it counts as missed: another process may have wanted the processor."""
+
 HALVINGS: Final = 2
 """How often the span between the highest rate that was held and the lowest that was not is halved."""
 
@@ -78,11 +81,6 @@ QUIET_S: Final = 1.0
 TAPE_LENGTH: Final = 2_000_000
 """Announcements kept, so that the whole tape is there to compare with."""
 
-WIDTH: Final = 130
-
-_PARTS: Final = ("p50", "p99", "worst")
-"""Of a latency, as they are shown."""
-
 
 @dataclass(frozen=True, slots=True)
 class Load:
@@ -100,6 +98,8 @@ class Load:
     cpu: dict[str, float]
     """By process."""
     frames_per_s: float
+    rows_per_s: float
+    """Of all clients; with the trades that are not measured, over all the time that trades came."""
     gateway: dict[str, float]
     """By its own metrics: mean delays until a trade was announced and from there to its batch, ms; overload step and
     conflated batches in the end."""
@@ -174,6 +174,7 @@ class Rig:
             closed=closed,
             cpu={name: round((after[name] - before[name]) / elapsed, 3) for name in pids},
             frames_per_s=(frames_after.frames - frames.frames) / elapsed,
+            rows_per_s=checked.rows / (WARM_S + seconds),
             gateway={
                 "index_ms": _mean_ms("print_to_index", metrics_before, metrics),
                 "send_ms": _mean_ms("index_to_send", metrics_before, metrics),
@@ -208,7 +209,7 @@ def run(
     console = Console(stderr=True)
     trades = made_trades(settings, 2_000)
     filters = distinct(realistic, trades, clients)
-    figures: dict[str, Any] = {}
+    figures: dict[str, Any] = {"goal_ms": GOAL_MS}
     with ExitStack() as opened:
         own = opened.enter_context(redis_server(settings, persistent=False))
         client = opened.enter_context(connect(own))
@@ -224,7 +225,7 @@ def run(
                 **_figures(live),
                 "connecting_s": round(connecting_s, 2),
                 "session_bytes": (opened_bytes - empty) // clients,
-                "gateway_bytes": resident_bytes(running.pid),
+                "session_bytes_in_the_end": (resident_bytes(running.pid) - empty) // clients,
             }
             if highest:
                 figures["highest"] = _highest(
@@ -235,7 +236,7 @@ def run(
             figures["idle"] = _idle(rig, idle, rate, seconds)
         console.print(f"polling: {clients:,} users for {seconds:g} s, then flat out")
         figures["polling"] = _polling(rig, filters, rate, seconds)
-    _print(figures)
+    show(figures)
     return figures
 
 
@@ -256,15 +257,16 @@ def _highest(
     rate, halvings = 2 * live.rate if live.held else live.rate / 2, 0
     while rate <= highest and halvings <= HALVINGS:
         console.print(f"highest: {rate:,.0f} trades a second")
-        step = rig.load(running, receivers, filters, rate, min(STEP_S, seconds))
-        tried.append(step)
-        if step.closed:
-            receivers.ask("drop")
-            arrive(receivers, running, rig.settings, filters)
-        if step.held and step.rate >= FED * rate:
-            held = max(held, step.rate)
-        else:
-            missed = rate
+        for _ in range(TRIES):
+            step = rig.load(running, receivers, filters, rate, min(STEP_S, seconds))
+            tried.append(step)
+            if step.closed:
+                receivers.ask("drop")
+                arrive(receivers, running, rig.settings, filters)
+            if reached := step.held and step.rate >= FED * rate:
+                held = max(held, step.rate)
+                break
+        missed = missed if reached else rate
         if missed is None:
             rate = 2 * rate
         else:
@@ -285,7 +287,6 @@ def _idle(rig: Rig, count: int, rate: float, seconds: float) -> dict[str, Any]:
             "connecting_s": round(connecting_s, 2),
             "session_bytes": (opened_bytes - empty) // count,
             "session_bytes_in_the_end": (resident_bytes(running.pid) - empty) // count,
-            "gateway_bytes": resident_bytes(running.pid),
         }
 
 
@@ -368,92 +369,3 @@ def _figures(load: Load) -> dict[str, Any]:
 
 def _rounded(figures: Mapping[str, Any]) -> dict[str, Any]:
     return {name: round(value, 2) if isinstance(value, float) else value for name, value in figures.items()}
-
-
-def _print(figures: dict[str, Any]) -> None:
-    console = Console(width=max(WIDTH, Console().width))
-    loads = [("live", figures["live"])]
-    if "idle" in figures:
-        loads.append(("idle", figures["idle"]))
-    loads += [("highest", step) for step in figures.get("highest", {}).get("tried", ())]
-    table = Table(title="live: from the feed's receipt to the client's, ms", title_justify="left")
-    for column in (
-        "", "clients", "trades/s", "rows/s", "frames/s", "p50", "p99", "max",
-        "lost", "doubled", "wrong", "skipped", "cut off",
-    ):  # fmt: skip
-        table.add_column(column, justify="right" if column else "left")
-    for name, load in loads:
-        delay = load["latency"]
-        table.add_row(
-            name,
-            f"{load['clients']:,}",
-            f"{load['rate']:,.0f}",
-            f"{load['rows'] / (load['seconds'] + WARM_S):,.0f}",
-            f"{load['frames_per_s']:,.0f}",
-            *(f"{delay[part]:,.1f}" for part in _PARTS),
-            *(f"{load[part]:,}" for part in ("lost", "doubled", "wrong", "skipped")),
-            f"{sum(load['closed'].values()):,}",
-        )
-    console.print(table)
-    table = Table(
-        title="processor time, share of a core; mean ms until announced, and from there to the socket",
-        title_justify="left",
-    )
-    for column in ("", "trades/s", *figures["live"]["cpu"], "announced ms", "sent ms"):
-        table.add_column(column, justify="right" if column else "left")
-    for name, load in loads:
-        table.add_row(
-            name,
-            f"{load['rate']:,.0f}",
-            *(f"{share:.0%}" for share in load["cpu"].values()),
-            *(f"{load['gateway'][part]:,.1f}" for part in ("index_ms", "send_ms")),
-        )
-    console.print(table)
-    for name, load in loads:
-        if "session_bytes" in load:
-            console.print(
-                f"{name}: {load['session_bytes']:,} bytes a session (resident memory of the gateway), "
-                f"{load['clients']:,} connected in {load['connecting_s']:g} s, "
-                f"at least {load['heartbeats']} heartbeats each."
-            )
-    live = figures["live"]
-    verdict = "reached" if live["held"] else "missed"
-    console.print(
-        f"p99 {live['latency']['p99']:.1f} ms at {live['rate']:,.0f} trades/s: goal {GOAL_MS:g} ms {verdict}."
-    )
-    if "highest" in figures:
-        console.print(f"Highest rate held: {figures['highest']['held']:,.0f} trades/s.")
-    _print_polling(figures["polling"], console)
-
-
-def _print_polling(polled: dict[str, Any], console: Console) -> None:
-    table = Table(
-        title=f"plain design: one FT.SEARCH a user and interval, {polled['users']:,} users, no sockets",
-        title_justify="left",
-    )
-    for column in (
-        "",
-        "searches/s",
-        "rows each",
-        "p50 ms",
-        "p99 ms",
-        "max ms",
-        "busy",
-        "CPU of Redis",
-        "of who asks",
-    ):
-        table.add_column(column, justify="right" if column else "left")
-    for name in ("each_interval", "flat_out"):
-        row = polled[name]
-        table.add_row(
-            f"every {polled['interval_s']:g} s" if name == "each_interval" else "as often as it goes",
-            f"{row['per_s']:,.0f}",
-            f"{row['rows_per_search']:,.1f}",
-            *(f"{row['latency'][part]:,.0f}" if row["latency"]["rows"] else "" for part in _PARTS),
-            *(f"{row[part]:.0%}" for part in ("busy", "redis_cpu", "askers_cpu")),
-        )
-    console.print(table)
-    console.print(
-        f"The plain design sustains {polled['users_sustained']:,} users at one search every "
-        f"{polled['interval_s']:g} s beside {polled['flat_out']['rate']:,.0f} trades a second."
-    )

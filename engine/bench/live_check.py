@@ -57,8 +57,8 @@ class Checked:
 
     frames: int
     """Messages of any kind."""
-    heartbeats: int
-    """Of the client that had the fewest."""
+    silence_s: float
+    """The longest time between two messages to one client."""
     rows: int
     rows_per_batch: float
     lost: int
@@ -93,13 +93,16 @@ def check(
     delays: list[float] = []
     seen: list[set[int]] = [set() for _ in filters]
     held: list[dict[str, int]] = [{} for _ in filters]
-    skipped, heartbeats = [0] * len(filters), [0] * len(filters)
+    skipped, heard = [0] * len(filters), [0.0] * len(filters)
+    silence_ms = 0.0
     frames = batches = rows = doubled = wrong = errors = 0
     for client, at, content in kept:
         message = _decode(content)
         frames += 1
         batches += message.op == "batch" and bool(message.rows)
-        heartbeats[client] += message.op == "heartbeat"
+        if heard[client]:
+            silence_ms = max(silence_ms, at - heard[client])
+        heard[client] = at
         errors += message.op == "error"
         skipped[client] += message.skipped
         rows += len(message.rows)
@@ -124,7 +127,7 @@ def check(
         superseded += max(0, len(versions - seen[client]) - missing)
     return Checked(
         frames=frames,
-        heartbeats=min(heartbeats, default=0),
+        silence_s=silence_ms / 1000,
         rows=rows,
         rows_per_batch=rows / batches if batches else 0.0,
         lost=lost,
