@@ -130,11 +130,12 @@ class Raw:
 
     async def rest(self) -> bytes:
         """All that comes until the other side ends the connection."""
+        came = bytearray()
         async with asyncio.timeout(WAIT_S):
-            try:
-                return await self.reader.read()
-            except ConnectionError:
-                return b""
+            with suppress(ConnectionError):
+                while data := await self.reader.read(65_536):
+                    came += data
+        return bytes(came)
 
 
 @asynccontextmanager
