@@ -179,20 +179,26 @@ def test_a_foreign_page_or_name_is_not_let_in_whatever_it_bears(settings: Settin
     run(scenario())
 
 
-def test_a_cookie_counts_only_from_the_gateways_own_page(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(stream, "HELLO_S", 0.3)
-
+def test_a_cookie_counts_for_programs_and_our_own_pages_and_for_no_other_page(settings: Settings) -> None:
     async def scenario() -> None:
         async with watched(settings) as running:
             cookie = {"Cookie": f"{COOKIE}={running.token()}"}
-            async with running.connected(headers=cookie) as peer:
-                assert await refused(peer) == CloseCode.NOT_AUTHENTICATED
-            async with running.connected(headers={**cookie, "Origin": FOREIGN}) as peer:
-                assert await refused(peer) == CloseCode.FORBIDDEN
-            async with running.connected(headers={**cookie, "Origin": f"http://{running.address}"}) as peer:
-                await peer.expect(Welcome)
+            own = f"http://{running.address}"
+            pages: dict[str, dict[str, str]] = {
+                origin: {"Origin": origin} for origin in (own, FOREIGN, "null")
+            }
+            for origin, page in {"": {}, **pages}.items():
+                ours = origin in ("", own)
+                async with running.connected(headers={**cookie, **page}) as peer:
+                    if ours:
+                        await peer.expect(Welcome)
+                    else:
+                        assert await refused(peer) == CloseCode.FORBIDDEN, origin
+                async with httpx.AsyncClient(base_url=own, headers={**cookie, **page}) as http:
+                    saved = await http.put("/v1/channels/a", json={"filter": "SPY"})
+                    deleted = await http.delete("/v1/channels/a")
+                    statuses = (saved.status_code, deleted.status_code)
+                    assert statuses == ((201, 204) if ours else (401, 401)), origin
 
     run(scenario())
 

@@ -30,7 +30,6 @@ SESSION_S: Final = 12 * 3_600
 
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 _SECURE: Final = {"http": "http", "ws": "http", "https": "https", "wss": "https"}
-_SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 _PLAIN_HEADERS: Final = {
     "Cache-Control": "no-store",
@@ -92,20 +91,14 @@ def bearer_of(scope: Scope) -> str | None:
 
 
 def cookie_of(scope: Scope, settings: Settings) -> str | None:
-    """The token of the session cookie; None without one, and where another site may have sent it.
+    """The token of the session cookie; None without one, and where another site's page may have sent it.
 
-    A browser adds the cookie to whatever page asks, so the Origin must say that the page is ours: always at a
-    WebSocket's handshake, and for every request that changes something. Browsers name no Origin when a page reads
-    from its own; there SameSite and the lack of CORS headers keep others out.
+    A browser adds the cookie to whatever page asks, so an Origin must say that the page is ours. Browsers send one with
+    every WebSocket's handshake and every request that changes something; without one it is no page that asks, or one
+    that reads from its own origin: there SameSite and the lack of CORS headers keep others out.
     """
     token = HTTPConnection(scope).cookies.get(COOKIE)
-    if not token:
-        return None
-    given = _values(scope, b"origin")
-    reads = scope["type"] == "http" and scope["method"] in _SAFE_METHODS
-    if (not given and not reads) or not origin_allowed(scope, settings):
-        return None
-    return token
+    return token if token and origin_allowed(scope, settings) else None
 
 
 async def identify(scope: Scope, settings: Settings, access: Access) -> Identity | None:
