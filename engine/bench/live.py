@@ -138,11 +138,9 @@ class Rig:
         self.feed.ask("prepare", int(rate * (WARM_S + seconds)))
         self.feed.tell("run", rate)
         fed: list[Fed] = []
-        try:
-            time.sleep(WARM_S)
-            yield fed
-        finally:
-            fed.append(self.feed.answer())
+        time.sleep(WARM_S)
+        yield fed
+        fed.append(self.feed.answer())
         self._fed += fed[0].prints
         wait_until(lambda: self._indexed() >= self._fed, "Indexing all prints", DRAIN_S)
 

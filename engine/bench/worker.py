@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import multiprocessing
+import os
 import signal
+import threading
 import time
 import traceback
 from collections.abc import Awaitable, Callable, Mapping
-from multiprocessing.connection import Connection
+from multiprocessing.connection import Connection, wait
 from typing import Any, Final, Self
 
 import uvloop
@@ -38,6 +40,9 @@ class Worker:
 
     def __exit__(self, *exc: object) -> None:
         self._pipe.close()
+        if exc[0] is not None:
+            # It may be busy with what nobody waits for any more.
+            self._process.kill()
         self._process.join(END_S)
         if self._process.is_alive():
             self._process.kill()
@@ -81,9 +86,18 @@ def wait_until(fact: Callable[[], object], what: str, timeout_s: float, every_s:
 
 
 def _work(pipe: Connection, verbs: Callable[..., Verbs], arguments: tuple[Any, ...]) -> None:
-    # Ctrl-C is for the starter: it closes the pipe.
+    # Ctrl-C is for the starter, which then ends this.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_starter, daemon=True).start()
     uvloop.run(_obey(pipe, verbs, arguments))
+
+
+def _end_with_starter() -> None:
+    starter = multiprocessing.parent_process()
+    assert starter is not None
+    wait([starter.sentinel])
+    # Killed: nobody is left who could be told anything.
+    os._exit(1)
 
 
 async def _obey(pipe: Connection, verbs: Callable[..., Verbs], arguments: tuple[Any, ...]) -> None:
