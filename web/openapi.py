@@ -54,7 +54,6 @@ def text() -> str:
 
 def document(settings: Settings) -> dict[str, Any]:
     """The document, with the tiers of these settings."""
-    rows = max(tier.rows for tier in settings.tier_table().values())
     return {
         "openapi": "3.1.0",
         "info": {
@@ -64,7 +63,7 @@ def document(settings: Settings) -> dict[str, Any]:
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "paths": {
-            "/v1/trades": {"get": _trades(rows)},
+            "/v1/trades": {"get": _trades()},
             "/v1/stats": {"get": _stats()},
             **channel_paths.PATHS,
             **_own_paths(),
@@ -88,7 +87,7 @@ def _tiers(settings: Settings) -> str:
     return f"| tier | rows of a page | delay, s |\n|---|---|---|\n{table}"
 
 
-def _trades(rows: int) -> dict[str, Any]:
+def _trades() -> dict[str, Any]:
     return {
         "operationId": "listTrades",
         "summary": "The newest trades of a filter, newest first.",
@@ -98,8 +97,8 @@ def _trades(rows: int) -> dict[str, Any]:
             _filter(),
             _query(
                 "limit",
-                {"type": "integer", "minimum": 1, "maximum": rows},
-                "Rows of the page; as many as the tier has, at most and by default.",
+                {"type": "integer", "minimum": 1},
+                "Rows of the page; as many as the tier has by default, and where more are asked for.",
             ),
             _query(
                 "before",

@@ -14,6 +14,7 @@ DIGITS: Final = 9
 """Digits of a whole number at most."""
 
 _UNITS: Final = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+_DIGITS = re.compile(r"[0-9]+\Z")
 _WHOLE = re.compile(rf"[0-9]{{1,{DIGITS}}}\Z")
 _DURATION = re.compile(rf"([0-9]{{1,{DIGITS}}})([smhd])\Z")
 
@@ -40,17 +41,29 @@ class Parameters:
         """The text as it came; None where it is not given."""
         return self._given.get(name)
 
-    def whole(self, name: str, default: int, least: int, most: int, because: str = "") -> int:
-        """A whole number from `least` to `most`; `because` says what bounds it."""
+    def whole(self, name: str, default: int, least: int, most: int) -> int:
+        """A whole number from `least` to `most`."""
         text = self._given.get(name)
         if text is None:
             return default
         if not _WHOLE.match(text) or not least <= int(text) <= most:
             raise SearchRequestError(
-                f"{name} is {text[:40]!r}; expected a whole number from {least} to {most}{because}.",
-                parameter=name,
+                f"{name} is {text[:40]!r}; expected a whole number from {least} to {most}.", parameter=name
             )
         return int(text)
+
+    def capped(self, name: str, most: int) -> int:
+        """A whole number from 1; where it is more than `most`, or not given, it is `most`."""
+        text = self._given.get(name)
+        if text is None:
+            return most
+        digits = text.lstrip("0")
+        if not _DIGITS.match(digits):
+            raise SearchRequestError(
+                f"{name} is {text[:40]!r}; expected a whole number from 1 (more than {most} are {most}).",
+                parameter=name,
+            )
+        return most if len(digits) > DIGITS else min(int(digits), most)
 
     def duration_ms(self, name: str, default: int, least: int, most: int) -> int:
         """A length of time as `90s`, `15m`, `2h` or `1d`, in ms."""

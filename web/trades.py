@@ -35,7 +35,7 @@ def routes(services: Services) -> list[BaseRoute]:
         tier = identity.tier
         given = Parameters(request.query_params, PARAMETERS)
         wanted = parse_filter(given.text("q") or "")
-        limit = given.whole("limit", tier.rows, 1, tier.rows, f", the rows of the tier {tier.name}")
+        limit = given.capped("limit", tier.rows)
         until = visible_until(tier, now_ms())
         begun = time.perf_counter()
         page = await services.search.page(wanted, limit, given.text("before"), until)
