@@ -88,7 +88,7 @@ def _schemas() -> dict[str, Any]:
         "ChannelChange": {
             **_object({"filter": given, "name": _NAME}, "filter", "name"),
             "minProperties": 1,
-            "description": "Another filter, another name, or both.",
+            "description": "Another filter, another name, or both. A filter alone may stand by itself, too.",
         },
         "SharedChannel": _object({field: whole[field] for field in ("name", "filter", "text", "changed")}),
         "ChannelLink": _object({"link": _LINK}),
@@ -154,9 +154,13 @@ def _paths() -> dict[str, Any]:
                     "200": _channel("It was changed, or was so already.", either),
                     "201": _channel("It was made.", _ref("Channel")),
                 },
-                *(400, 403, 404, 409, 412, 413, 415),
+                *(400, 403, 404, 409, 412, 413),
                 parameters=[if_match, if_none_match],
-                requestBody={"required": True, "content": _content(_ref("ChannelChange"))},
+                requestBody={
+                    "required": True,
+                    "description": "Read as JSON whatever its Content-Type is.",
+                    "content": _content({"anyOf": [_ref("ChannelChange"), _ref("Filter")]}),
+                },
             ),
             "delete": _operation(
                 "deleteChannel", "Delete a channel.", gone, 400, 404, 409, 412, parameters=[if_match]

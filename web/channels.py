@@ -60,6 +60,10 @@ class _Body(msgspec.Struct, forbid_unknown_fields=True):
     name: str | None = None
 
 
+BODY_KEYS: Final = frozenset(_Body.__struct_fields__)
+"""What a body that is no filter itself has; no field of a filter is called so."""
+
+
 def routes(services: ChannelServices) -> list[BaseRoute]:
     """The routes of saved channels."""
     requests = _ChannelRequests(services)
@@ -177,10 +181,10 @@ class _ChannelRequests:
 
 
 async def _wanted(request: Request) -> tuple[Filter | None, str | None]:
-    """Filter and new name of a body. Raises FilterError, MessageError, and HTTPException 413 and 415."""
-    kind = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
-    if kind != "application/json":
-        raise HTTPException(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Expected a body of application/json.")
+    """Filter and new name of a body, which is JSON whatever its type is called. An object with neither is a filter.
+
+    Raises FilterError, MessageError, and HTTPException 413.
+    """
     raw = bytearray()
     async for chunk in request.stream():
         raw += chunk
@@ -189,13 +193,15 @@ async def _wanted(request: Request) -> tuple[Filter | None, str | None]:
                 HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"The body may have {BODY_BYTES} bytes at most."
             )
     try:
+        if not msgspec.json.decode(raw, type=dict[str, msgspec.Raw]).keys() & BODY_KEYS:
+            return Filter.from_json(bytes(raw)), None
         body = msgspec.json.decode(raw, type=_Body)
         source = bytes(body.filter)
         text = msgspec.json.decode(source, type=str) if source.startswith(b'"') else None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise MessageError(
             f"The body is not what was expected: {error}.",
-            'Send {"filter": {...}} or {"filter": "SPY calls"}, and "name" for another name.',
+            'Send a filter, or {"filter": {...}}, {"filter": "SPY calls"}, and "name" for another name.',
         ) from None
     if text is not None:
         return parse_filter(text), body.name
