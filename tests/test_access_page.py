@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from engine.access import connections, key_set, secret, tickets, tokens
+from engine.access import connections, key_set, rates, secret, tickets, tokens
 from engine.settings import Settings
 from schemas import messages
 from web import access
@@ -26,7 +26,7 @@ def test_every_limit_on_the_page_has_its_value() -> None:
         if name.startswith("FLOWTAPE_"):
             assert getattr(settings, name.removeprefix("FLOWTAPE_").lower()) == value, name
             continue
-        places = (connections, key_set, secret, tickets, tokens, messages, access)
+        places = (connections, key_set, rates, secret, tickets, tokens, messages, access)
         assert value in {getattr(place, name) for place in places if hasattr(place, name)}, name
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import time
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
 from typing import Any, Final, Protocol
@@ -16,12 +15,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from engine.access.rates import Rate
+from engine.access.rates import UserRates
 from engine.access.tokens import Access, Identity
 from engine.channels import Channels
 from engine.settings import Settings
 from schemas.channel import ANY_TAG, Channel, UnreadableChannel, described, described_to_others, is_link
-from schemas.errors import ChannelError, MessageError, RateError
+from schemas.errors import ChannelError, MessageError
 from schemas.filter import JSON_BYTES, Filter
 from schemas.filter_text import parse_filter
 from web.access import require_identity
@@ -31,9 +30,6 @@ BODY_BYTES: Final = JSON_BYTES + 1_024
 
 REQUESTS_PER_MINUTE: Final = 120
 """Requests of one user to these addresses at one gateway."""
-
-USERS: Final = 10_000
-"""Users whose rate is remembered; the one longest away gives way."""
 
 EXPECTED_TAGS: Final = 32
 """Entity tags in one `If-Match` at most."""
@@ -90,14 +86,14 @@ class _ChannelRequests:
         self._services = services
         self._channels = services.channels
         self._saving = [tier.name for tier in services.settings.tier_table().values() if tier.channels > 0]
-        self._rates: OrderedDict[str, Rate] = OrderedDict()
+        self._rates = UserRates(REQUESTS_PER_MINUTE, "requests for saved channels", "Wait a moment.")
 
     def by_method(self, handlers: Mapping[str, _Handler]) -> Callable[[Request], Awaitable[Response]]:
         """An endpoint that asks who it is, counts the request, and calls the handler of the method."""
 
         async def endpoint(request: Request) -> Response:
             identity = await require_identity(request.scope, self._services.settings, self._services.access)
-            self._count(identity.user)
+            self._rates.count(identity.user, time.monotonic())
             return await handlers["GET" if request.method == "HEAD" else request.method](request, identity)
 
         return endpoint
@@ -165,18 +161,6 @@ class _ChannelRequests:
             saving = f"Tiers that save channels: {', '.join(self._saving)}." if self._saving else ""
             raise ChannelError(
                 f"The tier {identity.tier.name} saves no channels.", saving, code="no_channels"
-            )
-
-    def _count(self, user: str) -> None:
-        rate = self._rates.pop(user, None) or Rate(REQUESTS_PER_MINUTE)
-        self._rates[user] = rate
-        while len(self._rates) > USERS:
-            self._rates.popitem(last=False)
-        if not rate.allow(time.monotonic()):
-            raise RateError(
-                f"More than {REQUESTS_PER_MINUTE} requests a minute for saved channels.",
-                "Wait a moment.",
-                retry_s=-(-60 // REQUESTS_PER_MINUTE),
             )
 
 

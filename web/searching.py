@@ -1,22 +1,16 @@
-"""Who searches over HTTP, and what they may see: identity, rate, and the newest exchange time of their tier."""
+"""Who searches over HTTP, how often, and what time it is."""
 
 from __future__ import annotations
 
 import time
-from collections import OrderedDict
-from typing import Final
 
 from starlette.requests import Request
 
-from engine.access.rates import Rate
+from engine.access.rates import UserRates
 from engine.access.tokens import Identity
-from schemas.errors import RateError
 from schemas.tier import Tier
 from web.access import require_identity
 from web.services import Services
-
-USERS: Final = 10_000
-"""Users whose rate is remembered; the one longest away gives way."""
 
 
 class Searchers:
@@ -24,22 +18,16 @@ class Searchers:
 
     def __init__(self, services: Services) -> None:
         self._services = services
-        self._per_minute = services.settings.searches_per_minute
-        self._rates: OrderedDict[str, Rate] = OrderedDict()
+        self._rates = UserRates(
+            services.settings.searches_per_minute,
+            "searches",
+            "Wait a moment; the stream says what is new without asking.",
+        )
 
     async def admit(self, request: Request) -> Identity:
         """Who asks. Raises AccessError, and RateError for one who asks too often."""
         identity = await require_identity(request.scope, self._services.settings, self._services.access)
-        rate = self._rates.pop(identity.user, None) or Rate(self._per_minute)
-        self._rates[identity.user] = rate
-        while len(self._rates) > USERS:
-            self._rates.popitem(last=False)
-        if not rate.allow(time.monotonic()):
-            raise RateError(
-                f"More than {self._per_minute} searches a minute.",
-                "Wait a moment; the stream says what is new without asking.",
-                retry_s=-(-60 // self._per_minute),
-            )
+        self._rates.count(identity.user, time.monotonic())
         return identity
 
 

@@ -1,6 +1,14 @@
-"""How often something may happen: a bucket that fills with time."""
+"""How often something may happen: a bucket that fills with time, and one for each user."""
 
 from __future__ import annotations
+
+from collections import OrderedDict
+from typing import Final
+
+from schemas.errors import RateError
+
+RATED_USERS: Final = 10_000
+"""Users whose rate is remembered; the one longest away gives way."""
 
 
 class Rate:
@@ -26,3 +34,26 @@ class Rate:
             return False
         self._left -= 1
         return True
+
+
+class UserRates:
+    """A `Rate` for each user. `requests` says what is counted, `remedy` what to do, for who asks too often."""
+
+    def __init__(self, per_minute: int, requests: str, remedy: str) -> None:
+        self._per_minute = per_minute
+        self._requests = requests
+        self._remedy = remedy
+        self._rates: OrderedDict[str, Rate] = OrderedDict()
+
+    def count(self, user: str, now: float) -> None:
+        """Count a request of a user at `now`, seconds of any clock. Raises RateError where it is one too many."""
+        rate = self._rates.pop(user, None) or Rate(self._per_minute)
+        self._rates[user] = rate
+        while len(self._rates) > RATED_USERS:
+            self._rates.popitem(last=False)
+        if not rate.allow(now):
+            raise RateError(
+                f"More than {self._per_minute} {self._requests} a minute.",
+                self._remedy,
+                retry_s=-(-60 // self._per_minute),
+            )
