@@ -43,6 +43,10 @@ _ROW: Final[tuple[Any, ...]] = (
     Sentiment.BULLISH.value, (Flag.ISO.value, Flag.SWEEP.value, Flag.BLOCK.value, Flag.LARGE_PREMIUM.value), ("S",),
     "XCBO",
 )  # fmt: skip
+_GONE: Final[tuple[Any, ...]] = (
+    *_ROW[:1], 41_090, *_ROW[2:22], Side.NONE.value, Sentiment.NEUTRAL.value,
+    (Flag.ISO.value, Flag.CANCELLED.value), *_ROW[25:],
+)  # fmt: skip
 _POS: Final = "p1_k6Y3YTljMzGRk88AAAGh_wzvKwDNoCrA"
 
 EXAMPLES: Final[tuple[Any, ...]] = (
@@ -62,7 +66,7 @@ EXAMPLES: Final[tuple[Any, ...]] = (
     ),
     Snapshot("big calls", [_ROW], _POS, True, "MTc5NTI4MDQwMDEyMy40MTAwMi4w", False),
     Batch("big calls", [_ROW], _POS, 0),
-    Batch("big calls", [_ROW], _POS, 12, gone=["massive:t0"]),
+    Batch("big calls", [], _POS, 12, gone=[_GONE]),
     Page("big calls", [_ROW], None, False),
     Heartbeat(1_795_280_410_000, 3),
     Error(ErrorCode.BAD_FILTER, "swep is no word of a filter; sweep is.", "big calls"),

@@ -83,6 +83,8 @@ class Resume(StrEnum):
     SNAPSHOT_EPOCH = "snapshot_epoch"
     SNAPSHOT_TRIMMED = "snapshot_trimmed"
     SNAPSHOT_TOO_FAR = "snapshot_too_far"
+    SNAPSHOT_OTHER = "snapshot_other"
+    """The position was none, or of another filter or tier."""
 
 
 class TallyHistogram(Histogram):

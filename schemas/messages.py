@@ -80,7 +80,7 @@ class Subscribe(_Message, tag="subscribe"):
 
     sub: Text
     """The client's own name for it."""
-    filter: dict[str, Any] | str | None = None
+    filter: Annotated[Any, msgspec.Meta(extra_json_schema={"type": ["object", "string", "null"]})] = None
     """A filter's JSON object or its text; `{}` is every trade."""
     channel: Text | None = None
     """Name of a saved channel of the user, or the link id of a shared one."""
@@ -100,14 +100,15 @@ class History(_Message, tag="history"):
     """Ask for older rows: below a page (`before` of `snapshot` or `page`), or below the snapshot (its `pos`)."""
 
     sub: Text
-    before: Annotated[str, msgspec.Meta(max_length=400_000)]
+    before: Annotated[str, msgspec.Meta(max_length=400_000)] | None
+    """None, as the last page has it, is below all: there is nothing."""
     limit: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
 
 
 class Ping(_Message, tag="ping"):
     """A round trip of the application; `t` comes back as it was."""
 
-    t: int | float | str | None = None
+    t: Any = None
 
 
 ClientMessage = Hello | Subscribe | Unsubscribe | History | Ping
@@ -147,8 +148,8 @@ class Batch(_Message, tag="batch", omit_defaults=True):
     pos: str
     skipped: int
     """Matching trades that were left out because the batch was full."""
-    gone: list[str] = []
-    """Ids of trades that no longer pass the filter; those that did are among `rows` as they are now."""
+    gone: list[Row] = []
+    """Trades that passed the filter before and no longer do, as they are now."""
     recovered: bool = False
     """It is part of what was missed since the position that the client came back with; nothing is left out."""
 
@@ -182,7 +183,7 @@ class Error(_Message, tag="error", omit_defaults=True):
 class Pong(_Message, tag="pong"):
     """Answer to `ping`."""
 
-    t: int | float | str | None
+    t: Any
 
 
 ServerMessage = Welcome | Snapshot | Batch | Page | Heartbeat | Error | Pong

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 from typing import Final, NamedTuple
 
 import msgspec
@@ -14,6 +15,7 @@ LONGEST: Final = 400_000
 """Characters of a position at most; 16,384 partitions take that many."""
 
 _PREFIX: Final = "p1_"
+_MARK: Final = "."
 _STREAM_ID_LIMIT: Final = 2**64
 
 
@@ -45,10 +47,10 @@ class StreamPosition(NamedTuple):
     until: int | None = None
     """For delayed tiers the newest exchange time that was shown, unix ms; None is live."""
 
-    def text(self) -> str:
-        """The opaque text."""
+    def text(self, mark: str = "") -> str:
+        """The opaque text; `mark` is that of the filter whose trades have been sent."""
         packed = msgspec.msgpack.encode((self.epoch, self.offsets, self.until))
-        return _PREFIX + base64.urlsafe_b64encode(packed).rstrip(b"=").decode()
+        return f"{_PREFIX}{base64.urlsafe_b64encode(packed).rstrip(b'=').decode()}{mark}"
 
     @classmethod
     def parse(cls, text: str) -> StreamPosition:
@@ -56,7 +58,7 @@ class StreamPosition(NamedTuple):
         try:
             if len(text) > LONGEST or not text.startswith(_PREFIX):
                 raise ValueError
-            body = text.removeprefix(_PREFIX).encode("ascii")
+            body = text.removeprefix(_PREFIX).partition(_MARK)[0].encode("ascii")
             packed = base64.b64decode(body + b"=" * (-len(body) % 4), altchars=b"-_", validate=True)
             position = _decode(packed)
             for offset in position.offsets:
@@ -68,6 +70,16 @@ class StreamPosition(NamedTuple):
                 "Send the `pos` of a snapshot or batch as it came.",
             ) from None
         return position
+
+
+def mark_of(filter_key: str) -> str:
+    """What ends the positions of a filter's stream: who comes back with another has seen other trades."""
+    return _MARK + hashlib.blake2s(filter_key.encode(), digest_size=4).hexdigest()
+
+
+def has_mark(text: str, mark: str) -> bool:
+    """Whether a position was given for the filter of that mark."""
+    return text.endswith(mark)
 
 
 def is_position(text: str) -> bool:

@@ -35,6 +35,10 @@ class Tier:
     alerts: int
     """Armed alerts of one user at most."""
 
+    def until(self, now_ms: int) -> int | None:
+        """The newest exchange time that the tier is shown at `now_ms`, unix ms; None is live."""
+        return now_ms - self.delay_s * 1_000 if self.delay_s else None
+
 
 TIERS: Final[dict[str, Tier]] = {
     tier.name: tier

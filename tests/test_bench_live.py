@@ -110,7 +110,7 @@ def test_a_trade_that_left_a_filter_must_be_said_to_be_gone() -> None:
     was = a_trade(1, flags=("sweep",))
     now = a_trade(1, seq=2)
     tape = tape_of(was, (now, was))
-    assert found([kept(0, was), kept(0, now, gone=["t_1"])], [SWEEPS], tape).wrong == 0
+    assert found([kept(0, was), kept(0, gone=[row_of(now)])], [SWEEPS], tape).wrong == 0
     assert found([kept(0, was)], [SWEEPS], tape).wrong == 1
 
 

@@ -758,7 +758,7 @@ def test_so_many_trades_that_leave_a_filter_that_no_batch_can_say_it_bring_a_new
                 if isinstance(message, Snapshot):
                     view, again = set(ids(message.rows)), True
                 elif isinstance(message, Batch):
-                    view = (view | set(ids(message.rows))) - set(message.gone)
+                    view = (view | set(ids(message.rows))) - set(ids(message.gone))
             assert again
 
     run(scenario())

@@ -35,13 +35,14 @@ def on_tape(drawn: list[tuple[int, int, bool, bool]]) -> list[tuple[Announced, b
     return made
 
 
-def follow(held: dict[str, int], rows: list[Announced], gone: list[str]) -> None:
+def follow(held: dict[str, int], rows: list[Announced], gone: list[Announced]) -> None:
     """What a client does with a batch."""
     for row in rows:
         if held.get(row.trade.id, 0) < row.trade.seq:
             held[row.trade.id] = row.trade.seq
-    for trade_id in gone:
-        held.pop(trade_id, None)
+    for row in gone:
+        if held.get(row.trade.id, 0) <= row.trade.seq:
+            held.pop(row.trade.id, None)
 
 
 @given(entries, st.integers(1, 5), st.data())

@@ -178,6 +178,6 @@ def test_a_delayed_tier_is_told_of_nothing_newer_whatever_position_it_claims(
             for until in (good.until, now, 2**53, 2**63):
                 answer = await peer.subscribe("a", "-sweep", since=good._replace(until=until).text())
                 assert not {"t_2", "t_3"} & set(ids(answer.rows))
-                assert not {"t_2", "t_3"} & set(getattr(answer, "gone", ())), until
+                assert not {"t_2", "t_3"} & {row[0] for row in getattr(answer, "gone", ())}, until
 
     run(scenario())

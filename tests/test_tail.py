@@ -94,7 +94,7 @@ def test_rows_come_oldest_first_and_what_happens_to_the_connection_is_said() -> 
         assert asked.since == "p1_1"
         again = row(1, ts=NOON + 1, seq=9, flags=("sweep", "synthetic"))
         await peer.say(Batch(asked.sub, [again, row(3, ts=NOON + 3)], "p1_2", 0, recovered=True))
-        await peer.say(batch(asked.sub, pos="p1_3", gone=["t_2"]))
+        await peer.say(batch(asked.sub, pos="p1_3", gone=[row(2, ts=NOON + 2, seq=10, flags=("cancelled",))]))
         await peer.gone()
 
     async def scenario() -> None:
@@ -153,7 +153,7 @@ def test_json_is_one_object_a_line_and_says_what_is_gone(tmp_path: Path) -> None
         await peer.say(WELCOME)
         asked = await peer.subscribed()
         assert asked.filter == {"underlying": ["-TSLA"]}
-        await peer.say(snapshot(asked.sub, 2, 1), batch(asked.sub, pos="p1_1", gone=["t_1"]))
+        await peer.say(snapshot(asked.sub, 2, 1), batch(asked.sub, pos="p1_1", gone=[row(1, seq=9)]))
         await peer.gone()
 
     async def scenario() -> None:
@@ -164,7 +164,7 @@ def test_json_is_one_object_a_line_and_says_what_is_gone(tmp_path: Path) -> None
         ):
             objects = [json.loads(line) for line in await lines(process, 3)]
             documents = [json.loads(msgspec.json.encode(a_trade(number))) for number in (1, 2)]
-            assert objects == [*documents, documents[0] | {"gone": True}]
+            assert objects == [*documents, documents[0] | {"seq": 9, "gone": True}]
 
     run(scenario())
 

@@ -147,6 +147,7 @@ class Stream:
 
     def _refused(self, why: Refusal, code: CloseCode, message: str) -> SessionEnd:
         self._hub.metrics.refused[why].inc()
+        self._hub.metrics.closes[code].inc()
         return SessionEnd(code, message)
 
 

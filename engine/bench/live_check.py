@@ -36,7 +36,7 @@ class _Message(msgspec.Struct, gc=False):
     op: str
     rows: tuple[_Row, ...] = ()
     skipped: int = 0
-    gone: tuple[str, ...] = ()
+    gone: tuple[_Row, ...] = ()
 
 
 _decode = msgspec.msgpack.Decoder(_Message).decode
@@ -115,8 +115,8 @@ def check(
             has[row.id] = row.seq
             if since_ms <= row.received < until_ms and row.seq not in rewritten:
                 delays.append(at - row.received)
-        for trade_id in message.gone:
-            has.pop(trade_id, None)
+        for row in message.gone:
+            has.pop(row.id, None)
     lost = superseded = 0
     expected = _expected(filters, tape)
     for client, (should, versions) in enumerate(expected):

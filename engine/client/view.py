@@ -22,7 +22,7 @@ class Changes(NamedTuple):
     changed: list[Row]
     """Rows that were held in an older version."""
     gone: list[Row]
-    """Rows that were held and no longer pass the filter: as they are now where that is known, else as they were."""
+    """Rows that were held and no longer pass the filter, as they are now."""
 
 
 class View:
@@ -62,30 +62,22 @@ class View:
         if self._keep == 0:
             return changes
         before = self._rows
-        gone: frozenset[str] = frozenset()
         if isinstance(message, Snapshot):
             self._rows = {}
-        elif message.gone:
-            gone = frozenset(message.gone)
         rows, of_id, of_seq = self._rows, self._id, self._seq
         for row in message.rows:
             trade_id = row[of_id]
             known = before.get(trade_id)
-            newer = known is None or known[of_seq] < row[of_seq]
-            if trade_id in gone:
-                # Its row says what it is now. What is held may be newer still, and pass again.
-                if newer and before.pop(trade_id, None) is not None:
-                    changes.gone.append(row)
-                continue
-            if newer:
+            if known is None or known[of_seq] < row[of_seq]:
                 (changes.new if known is None else changes.changed).append(row)
             elif rows is before:
                 continue
             rows[trade_id] = row
-        if gone:
-            told = {row[of_id] for row in message.rows}
-            left = (rows.pop(trade_id, None) for trade_id in gone - told)
-            changes.gone.extend(row for row in left if row is not None)
+        for row in () if isinstance(message, Snapshot) else message.gone:
+            known = rows.get(row[of_id])
+            if known is not None and known[of_seq] <= row[of_seq]:
+                del rows[row[of_id]]
+                changes.gone.append(row)
         # Sorting every time would cost more than all else: it is done when there are twice as many.
         if self._keep is not None and len(rows) > 2 * self._keep:
             self._rows = {row[of_id]: row for row in self._newest()}

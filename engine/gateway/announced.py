@@ -14,7 +14,6 @@ from schemas.messages import Encoding
 from schemas.stream_position import Offset
 from schemas.trade import Trade
 
-
 log = logging.getLogger(__name__)
 
 

@@ -111,8 +111,10 @@ class Conversation:
             wanted, saved = channel.filter, Saved(channel.key, link)
         elif isinstance(message.filter, str):
             wanted = parse_filter(message.filter)
+        elif isinstance(message.filter, dict):
+            wanted = Filter.from_json(message.filter)
         else:
-            wanted = Filter.from_json(message.filter or {})
+            raise FilterError(f"The filter is {message.filter!r:.40}.", "Expected an object or a text.")
         most = session.identity.tier.rows
         rows = most if message.snapshot is None else min(message.snapshot, most)
         session.waiting.pop(message.sub, None)
@@ -144,19 +146,23 @@ class Conversation:
                 message.sub,
             )
             return
-        before: str | None = message.before
-        if is_position(message.before):
-            before = subscription.older
-        terms = subscription.group.terms
-        limit = min(message.limit, terms.rows)
+        terms, snapshot = subscription.group.terms, subscription.snapshot
         head: dict[str, Any] = {"op": "page", "sub": message.sub}
-        if before is None and subscription.complete:
+        before = message.before
+        ended = before is None
+        if snapshot is not None and before == snapshot.pos:
+            before, ended = snapshot.before, not snapshot.more
+        elif before is not None and is_position(before):
+            # Behind a later position there is also what batches left out: from the newest on.
+            before = None
+        if ended:
             session.write(rows_message({**head, "before": None, "more": False}, (), session.encoding))
             return
         await session.writable()
         begun = time.perf_counter()
         try:
             until = terms.until(time.time_ns() // 1_000_000)
+            limit = min(message.limit, terms.rows)
             page = await self._search.page(subscription.group.filter, limit, before, until)
         except SearchRequestError as error:
             session.send_error(ErrorCode.BAD_POSITION, str(error), message.sub)

@@ -35,7 +35,7 @@ class Batch:
         self,
         rows: Sequence[Announced],
         skipped: int,
-        gone: Sequence[str],
+        gone: Sequence[Announced],
         pos: str,
         *,
         recovered: bool = False,
@@ -61,7 +61,7 @@ class Batch:
                 "skipped": self.skipped,
             }
             if self.gone:
-                message["gone"] = self.gone
+                message["gone"] = [announced.row(encoding) for announced in self.gone]
             if self.recovered:
                 message["recovered"] = True
             frame = self._frames[key] = Frame(encoding.encode(message), encoding.binary)

@@ -13,14 +13,14 @@ from engine.gateway.announced import Announced, announced_of
 from engine.gateway.frames import Batch, rows_message
 from engine.gateway.meter import Meter
 from engine.gateway.replay import Replay, batches
-from engine.gateway.subscription import Group, Subscription
+from engine.gateway.subscription import Group, Snapshot, Subscription
 from engine.gateway.tape import Gap, Tape
 from engine.metrics import QueryKind, Resume
 from engine.processes.ending import end
 from engine.search_async import AsyncSearch
 from schemas.errors import FlowtapeError, PositionError
 from schemas.messages import ErrorCode
-from schemas.stream_position import StreamPosition
+from schemas.stream_position import StreamPosition, has_mark
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +34,7 @@ _OUTCOMES: Final = {
     Gap.EPOCH: Resume.SNAPSHOT_EPOCH,
     Gap.TRIMMED: Resume.SNAPSHOT_TRIMMED,
     Gap.TOO_FAR: Resume.SNAPSHOT_TOO_FAR,
+    Gap.OTHER: Resume.SNAPSHOT_OTHER,
 }
 
 
@@ -133,15 +134,9 @@ class Loading:
         if subscription.task is not asyncio.current_task():
             return  # Ended; before Python 3.12 a cancellation may be swallowed.
         more = found.before is not None or subscription.rows == 0
-        subscription.older, subscription.complete = found.before, not more
-        message = {
-            "op": "snapshot",
-            "sub": subscription.name,
-            "pos": found.position.text(),
-            "more": more,
-            "before": found.before,
-            "recovered": False,
-        }
+        told = Snapshot(found.position.text(subscription.group.mark), found.before, more)
+        subscription.snapshot = told
+        message = {"op": "snapshot", "sub": subscription.name, "recovered": False, **told._asdict()}
         self._source.meter.rows += len(found.rows)
         session.write(rows_message(message, found.rows, session.encoding))
 
@@ -175,8 +170,8 @@ class Loading:
 
     async def _resume(self, subscription: Subscription, since: str) -> bool:
         """Send what was missed since a position, whole and in order; False where that cannot be done."""
-        group, session = subscription.group, subscription.session
-        made = await self._missed(group, since)
+        session = subscription.session
+        made = await self._missed(subscription, since)
         resumes = self._source.meter.metrics.resumes
         if isinstance(made, Gap):
             resumes[_OUTCOMES[made]].inc()
@@ -189,30 +184,34 @@ class Loading:
             session.send_batch(subscription, batch)
         return True
 
-    async def _missed(self, group: Group, since: str) -> list[Batch] | Gap:
+    async def _missed(self, subscription: Subscription, since: str) -> list[Batch] | Gap:
+        group = subscription.group
         try:
             position = StreamPosition.parse(since)
         except PositionError:
-            return Gap.EPOCH
+            return Gap.OTHER
         if (position.until is None) != (group.terms.delay_s == 0):
             # From a tier with another delay: what of the tape it has seen is another question.
-            return Gap.EPOCH
+            return Gap.OTHER
+        if subscription.channel is not None and not has_mark(since, group.mark):
+            # The channel was changed meanwhile: of its present filter the client has seen nothing.
+            return Gap.OTHER
         missed = await self._replay.missed(group.filter, position)
         if isinstance(missed, Gap):
             return missed
         if position.until is None:
-            return batches(missed, position, group.terms.rows)
+            return batches(missed, position, group.terms.rows, group.mark)
         # It is what the client says: nothing newer than it may see now was ever shown.
         shown = min(position.until, group.terms.until(time.time_ns() // 1_000_000) or 0)
         return await self._missed_behind(
             group,
             position,
             missed.position,
-            [a.trade.id for a, passes in missed.found if not passes and a.trade.ts <= shown],
+            [a for a, passes in missed.found if not passes and a.trade.ts <= shown],
         )
 
     async def _missed_behind(
-        self, group: Group, since: StreamPosition, to: StreamPosition, gone: list[str]
+        self, group: Group, since: StreamPosition, to: StreamPosition, gone: list[Announced]
     ) -> list[Batch] | Gap:
         """As the tape is ahead of what a delayed tier may see, its rows come from a search."""
         until = group.terms.until(time.time_ns() // 1_000_000)
@@ -230,6 +229,7 @@ class Loading:
         size = group.terms.rows
         parts = [rows[start : start + size] for start in range(0, len(rows), size)] or [[]]
         # Until the last part is there the client stands where it stood.
-        made = [Batch(part, 0, (), since.text(), recovered=True) for part in reversed(parts[1:])]
-        made.append(Batch(parts[0], 0, gone, to._replace(until=until).text(), recovered=True))
+        stood, reached = since.text(group.mark), to._replace(until=until).text(group.mark)
+        made = [Batch(part, 0, (), stood, recovered=True) for part in reversed(parts[1:])]
+        made.append(Batch(parts[0], 0, gone, reached, recovered=True))
         return made

@@ -10,8 +10,8 @@ from engine.gateway.announced import Announced
 SLACK: Final = 4
 """Times a batch's rows that are held before the oldest are left out."""
 
-GONE_LIMIT: Final = 1_000
-"""Ids of trades that no longer pass; with more of them a new snapshot is shorter."""
+GONE_LIMIT: Final = 500
+"""Trades that no longer pass; with more of them a new snapshot is shorter."""
 
 
 class Taken(NamedTuple):
@@ -20,7 +20,8 @@ class Taken(NamedTuple):
     rows: list[Announced]
     """Newest first."""
     skipped: int
-    gone: list[str]
+    gone: list[Announced]
+    """Trades that passed before and no longer do, as they are now."""
 
 
 class Pending:
@@ -29,12 +30,11 @@ class Pending:
     def __init__(self, rows: int) -> None:
         self._rows = rows
         self._trades: dict[str, Announced] = {}
-        self._gone: dict[str, int] = {}
-        """The trades that no longer pass, with the `seq` that says so; 0 where that is not known."""
+        self._gone: dict[str, Announced] = {}
         self._skipped = 0
 
     def __bool__(self) -> bool:
-        return bool(self._trades or self._skipped)
+        return bool(self._trades or self._gone or self._skipped)
 
     @property
     def overflowed(self) -> bool:
@@ -46,25 +46,33 @@ class Pending:
 
         A search may find what the tape has withdrawn by the time its answer is there.
         """
-        if self._gone.get(announced.trade.id, 0) < announced.trade.seq and self._put(announced):
-            self._gone.pop(announced.trade.id, None)
+        if not self._is_newest(announced):
+            return
+        self._gone.pop(announced.trade.id, None)
+        self._trades[announced.trade.id] = announced
+        if len(self._trades) > SLACK * self._rows:
+            rows = self._newest()
+            self._skipped += len(self._trades) - len(rows)
+            self._trades = {a.trade.id: a for a in rows}
 
     def withdraw(self, announced: Announced) -> None:
-        """A trade that passed the filter before and no longer does: its row is sent as it is now."""
-        if self._put(announced):
-            self._gone[announced.trade.id] = announced.trade.seq
+        """A trade that passed the filter before and no longer does."""
+        if self._is_newest(announced):
+            self._trades.pop(announced.trade.id, None)
+            self._gone[announced.trade.id] = announced
 
-    def absorb(self, rows: Iterable[Announced], skipped: int, gone: Iterable[str]) -> None:
+    def absorb(self, rows: Iterable[Announced], skipped: int, gone: Iterable[Announced]) -> None:
         """What another, later batch held."""
         for announced in rows:
             self.add(announced)
-        self._gone.update(dict.fromkeys(gone, 0))
+        for announced in gone:
+            self.withdraw(announced)
         self._skipped += skipped
 
     def take(self) -> Taken:
         """The batch; nothing is left behind."""
         rows = self._newest()
-        taken = Taken(rows, self._skipped + len(self._trades) - len(rows), list(self._gone))
+        taken = Taken(rows, self._skipped + len(self._trades) - len(rows), list(self._gone.values()))
         self.clear()
         return taken
 
@@ -72,17 +80,10 @@ class Pending:
         """Forget everything."""
         self._trades, self._gone, self._skipped = {}, {}, 0
 
-    def _put(self, announced: Announced) -> bool:
-        """Take in a version; whether it is the newest one."""
-        held = self._trades.get(announced.trade.id)
-        if held is not None and held.trade.seq > announced.trade.seq:
-            return False
-        self._trades[announced.trade.id] = announced
-        if len(self._trades) > SLACK * self._rows:
-            rows = self._newest()
-            self._skipped += len(self._trades) - len(rows)
-            self._trades = {a.trade.id: a for a in rows}
-        return True
+    def _is_newest(self, announced: Announced) -> bool:
+        trade = announced.trade
+        held = self._trades.get(trade.id) or self._gone.get(trade.id)
+        return held is None or held.trade.seq <= trade.seq
 
     def _newest(self) -> list[Announced]:
         if len(self._trades) == 1:

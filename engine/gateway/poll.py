@@ -6,7 +6,6 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
-from typing import Final
 
 from redis.exceptions import RedisError
 
@@ -14,7 +13,7 @@ from engine.gateway.announced import Announced, announced_of
 from engine.gateway.frames import Batch
 from engine.gateway.meter import Meter
 from engine.gateway.schedule import Schedule
-from engine.gateway.subscription import Group
+from engine.gateway.subscription import POSITION_S, Group
 from engine.gateway.tape import Tape
 from engine.match import FilterIndex
 from engine.metrics import QueryKind
@@ -24,9 +23,6 @@ from schemas.messages import ErrorCode
 from schemas.stream_position import StreamPosition
 
 log = logging.getLogger(__name__)
-
-POSITION_S: Final = 30.0
-"""A group without trades is told the position this often, so that its clients can resume."""
 
 
 class Poll:
@@ -139,5 +135,5 @@ class Poll:
         skipped += found.total - len(found.rows)
         now = asyncio.get_running_loop().time()
         if rows or skipped or gone or now - group.positioned_at >= POSITION_S:
-            group.send(Batch(rows, skipped, gone, group.after.text()), now)
+            group.send(Batch(rows, skipped, gone, group.after.text(group.mark)), now)
             self._meter.polled(rows)

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import time
-from typing import Final
 
 from engine.gateway.announced import Announced
 from engine.gateway.frames import Batch
 from engine.gateway.meter import Meter
 from engine.gateway.schedule import Schedule
-from engine.gateway.subscription import Group
+from engine.gateway.subscription import POSITION_S, Group
 from engine.match import FilterIndex
 from schemas.stream_position import StreamPosition
-
-POSITION_S: Final = 30.0
-"""A group without trades is told the position this often, so that its clients can resume."""
 
 
 class Push:
@@ -76,8 +72,9 @@ class Push:
 
     def tell_position(self, now: float, position: StreamPosition) -> None:
         """An empty batch for groups that were not told a position for long, where it has changed."""
-        pos = position.text()
+        text = position.text()
         for group in self._groups.values():
+            pos = text + group.mark
             if now - group.positioned_at >= POSITION_S and not group.pending and group.shown_to != pos:
                 group.send(Batch((), 0, (), pos), now)
 
@@ -89,6 +86,6 @@ class Push:
 
     def _send(self, group: Group, now: float, pos: str, factor: float) -> None:
         rows, skipped, gone = group.pending.take()
-        group.send(Batch(rows, skipped, gone, pos), now)
+        group.send(Batch(rows, skipped, gone, pos + group.mark), now)
         group.next_at = now + factor * group.terms.interval_ms / 1000
         self._meter.pushed(rows, self._matched_ns)

@@ -11,7 +11,7 @@ from engine.gateway.pending import Pending
 from engine.gateway.tape import SLICE, Gap, Tape
 from engine.match import FilterIndex
 from schemas.filter import Filter
-from schemas.stream_position import Offset, StreamPosition
+from schemas.stream_position import StreamPosition
 
 TOGETHER: Final = 500
 """Clients that are matched in one round at most."""
@@ -117,10 +117,11 @@ class Replay:
                 request.answer.set_result(Missed(missed, position))
 
 
-def batches(missed: Missed, since: StreamPosition, rows: int) -> list[Batch]:
+def batches(missed: Missed, since: StreamPosition, rows: int, mark: str = "") -> list[Batch]:
     """What was missed, whole and in order, in batches of at most `rows` rows; one without rows where it is nothing.
 
-    The position of each is as far as it reaches, so that a client may stop at any of them and come back.
+    The position of each is as far as it reaches, so that a client may stop at any of them and come back; it ends with
+    `mark`.
     """
     made: list[Batch] = []
     offsets = list(since.offsets)
@@ -128,20 +129,19 @@ def batches(missed: Missed, since: StreamPosition, rows: int) -> list[Batch]:
     held = 0
     for announced, passes in missed.found:
         if held == rows:
-            made.append(_batch(chunk, missed.position.epoch, offsets))
+            made.append(_batch(chunk, StreamPosition(missed.position.epoch, tuple(offsets)).text(mark)))
             held = 0
         (chunk.add if passes else chunk.withdraw)(announced)
         held += 1
         assert announced.offset is not None
         offsets[announced.partition] = announced.offset
-    taken = chunk.take()
-    made.append(Batch(taken.rows, 0, taken.gone, missed.position.text(), recovered=True))
+    made.append(_batch(chunk, missed.position.text(mark)))
     return made
 
 
-def _batch(chunk: Pending, epoch: str, offsets: list[Offset]) -> Batch:
+def _batch(chunk: Pending, pos: str) -> Batch:
     taken = chunk.take()
-    return Batch(taken.rows, 0, taken.gone, StreamPosition(epoch, tuple(offsets)).text(), recovered=True)
+    return Batch(taken.rows, 0, taken.gone, pos, recovered=True)
 
 
 def _earliest(positions: list[StreamPosition]) -> StreamPosition:

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from engine.gateway.announced import Announced
 from engine.gateway.frames import Batch
 from engine.gateway.pending import Pending
 from schemas.filter import Filter
-from schemas.stream_position import StreamPosition
+from schemas.stream_position import StreamPosition, mark_of
 from schemas.tier import Delivery, Tier
 
 if TYPE_CHECKING:
     from engine.gateway.session import Session
+
+
+POSITION_S: Final = 30.0
+"""A group without trades is told the position this often, so that its clients can resume."""
 
 
 class Terms(NamedTuple):
@@ -39,13 +43,15 @@ class Group:
     """All subscriptions of one filter on the same terms."""
 
     __slots__ = (
-        "after", "failing", "filter", "members", "next_at", "pending", "positioned_at", "scheduled", "shown_to",
+        "after", "failing", "filter", "mark", "members", "next_at", "pending", "positioned_at", "scheduled", "shown_to",
         "slot", "terms",
     )  # fmt: skip
 
     def __init__(self, wanted: Filter, terms: Terms, after: StreamPosition, now: float) -> None:
         self.filter = wanted
         self.terms = terms
+        self.mark = mark_of(wanted.key)
+        """What its positions end with."""
         self.members: dict[Subscription, None] = {}
         self.pending = Pending(terms.rows)
         self.slot = -1
@@ -59,7 +65,7 @@ class Group:
         """Poll: up to here its searches have come, with the newest exchange time shown."""
         self.failing = False
         """Poll: whether its last search failed."""
-        self.shown_to: str = after.text()
+        self.shown_to: str = after.text(self.mark)
         """The position that its members were last told."""
 
     @property
@@ -91,12 +97,22 @@ class Saved(NamedTuple):
     """The link id by which it was subscribed; empty for the user's own."""
 
 
+class Snapshot(NamedTuple):
+    """What history goes back from."""
+
+    pos: str
+    before: str | None
+    """The cursor below its rows."""
+    more: bool
+    """False where it reached the oldest trade."""
+
+
 class Subscription:
     """One client's interest under a name of its own."""
 
     __slots__ = (
-        "begin_anew", "channel", "complete", "group", "held", "held_pos", "loading", "name", "older", "rows",
-        "session", "task",
+        "begin_anew", "channel", "group", "held", "held_pos", "loading", "name", "rows", "session", "snapshot",
+        "task",
     )  # fmt: skip
 
     def __init__(
@@ -119,10 +135,8 @@ class Subscription:
         self.held: Pending | None = None
         """What could not be sent yet."""
         self.held_pos = ""
-        self.older: str | None = None
-        """The cursor below its snapshot; None where it had none."""
-        self.complete = False
-        """Its snapshot reached the oldest trade: there is no history."""
+        self.snapshot: Snapshot | None = None
+        """Its last snapshot on this connection."""
         self.task: asyncio.Task[None] | None = None
         self.begin_anew = begin_anew
         """Sends a new snapshot in place of all that is held."""

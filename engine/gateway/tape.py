@@ -40,6 +40,8 @@ class Gap(Enum):
     """Part of it is no longer there."""
     TOO_FAR = "too_far"
     """It is more than the bound."""
+    OTHER = "other"
+    """The position is none, or of another filter or tier."""
 
 
 class TapeLostError(FlowtapeError):
