@@ -105,11 +105,21 @@ class Tenure:
             page: Any = self._client.xrevrange(keys.tape(self._p), max=last, count=1_000)
             if not page:
                 break
-            read = [_read_trade(fields[b"d"]) for _, fields in page]
+            read = self._readable(page)
             trades += read
-            if max(t.ts for t in read) < trades[0].ts - window:
+            if read and max(t.ts for t in read) < trades[0].ts - window:
                 break
             last = "(" + page[-1][0].decode()
+        return trades
+
+    def _readable(self, page: Sequence[tuple[bytes, dict[bytes, bytes]]]) -> list[Trade]:
+        """The trades of a page; what another version announced is left out of sweeps and repeats."""
+        trades = []
+        for entry_id, fields in page:
+            try:
+                trades.append(_read_trade(fields[b"d"]))
+            except (msgspec.DecodeError, KeyError) as error:
+                log.warning("entry %s of %s is no trade: %s", entry_id.decode(), keys.tape(self._p), error)
         return trades
 
     def work(self, stopping: Callable[[], bool]) -> None:

@@ -435,3 +435,16 @@ def test_an_index_of_another_version_is_an_error_with_the_remedy(
     )
     with pytest.raises(IndexMismatchError, match="DROPINDEX"):
         index(client, settings)
+
+
+def test_an_indexer_takes_over_though_the_tape_holds_what_is_no_trade(
+    client: redis.Redis, settings: Settings
+) -> None:
+    append(client, [a_print(1)])
+    index(client, settings, "one")
+    client.xadd(keys.tape(0), {"d": b"\xc1 of another version"})
+    client.xadd(keys.tape(0), {"other": b""})
+    # What it can read still makes sweeps.
+    append(client, [a_print(2, ts=NOON + 100, exchange="XPHL")])
+    index(client, settings, "two")
+    assert {i: Flag.SWEEP in trade.flags for i, trade in trades(client).items()} == {"t_1": True, "t_2": True}
