@@ -8,7 +8,6 @@ from starlette.requests import Request
 
 from engine.access.rates import UserRates
 from engine.access.tokens import Identity
-from schemas.tier import Tier
 from web.access import require_identity
 from web.services import Services
 
@@ -29,11 +28,6 @@ class Searchers:
         identity = await require_identity(request.scope, self._services.settings, self._services.access)
         self._rates.count(identity.user, time.monotonic())
         return identity
-
-
-def visible_until(tier: Tier, now_ms: int) -> int | None:
-    """The newest exchange time that a tier may see, unix ms; None is no bound."""
-    return now_ms - tier.delay_s * 1_000 if tier.delay_s else None
 
 
 def now_ms() -> int:

@@ -27,7 +27,7 @@ from engine.stats import (
 from schemas.errors import SearchError
 from schemas.filter_text import parse_filter
 from web.parameters import Parameters
-from web.searching import Searchers, now_ms, visible_until
+from web.searching import Searchers, now_ms
 from web.services import Services
 
 PARAMETERS: Final = ("q", "window", "buckets", "top")
@@ -99,7 +99,7 @@ def routes(services: Services) -> list[BaseRoute]:
         question = stats(
             parse_filter(given.text("q") or ""),
             given.duration_ms("window", WINDOW_MS, WINDOW_MS_LEAST, WINDOW_MS_MOST),
-            visible_until(identity.tier, now),
+            identity.tier.until(now),
             now,
             buckets=given.whole("buckets", BUCKETS, 1, BUCKETS_MOST),
             top=given.whole("top", TOP, 1, TOP_MOST),

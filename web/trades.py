@@ -13,7 +13,7 @@ from starlette.routing import BaseRoute, Route
 from engine.metrics import QueryKind
 from schemas.filter_text import parse_filter
 from web.parameters import Parameters
-from web.searching import Searchers, now_ms, visible_until
+from web.searching import Searchers, now_ms
 from web.services import Services
 
 PARAMETERS: Final = ("q", "limit", "before")
@@ -36,7 +36,7 @@ def routes(services: Services) -> list[BaseRoute]:
         given = Parameters(request.query_params, PARAMETERS)
         wanted = parse_filter(given.text("q") or "")
         limit = given.capped("limit", tier.rows)
-        until = visible_until(tier, now_ms())
+        until = tier.until(now_ms())
         begun = time.perf_counter()
         page = await services.search.page(wanted, limit, given.text("before"), until)
         services.metrics.query[QueryKind.TRADES].observe_many(time.perf_counter() - begun)
