@@ -7,7 +7,7 @@ from typing import Final
 from schemas.errors import StreamError
 from schemas.messages import CloseCode
 
-REFUSED: Final = range(4400, 4500)
+REFUSED: Final = frozenset({1007, 1009, *range(4400, 4500)})
 """Close codes after which connecting again would not help. After any other code, or none, it may."""
 
 _REMEDIES: Final[dict[int, str]] = {
