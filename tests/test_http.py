@@ -140,7 +140,8 @@ def test_a_delayed_tier_sees_nothing_newer_than_its_delay(client: redis.Redis, s
         ("/v1/trades", {"before": "nonsense"}, "parameter", "before"),
         ("/v1/trades", {"limti": 5}, "parameter", "limti"),
         ("/v1/trades", [("limit", 5), ("limit", 6)], "parameter", "limit"),
-        ("/v1/stats", {"window": "15"}, "parameter", "window"),
+        ("/v1/stats", {"window": "0"}, "parameter", "window"),
+        ("/v1/stats", {"window": "15w"}, "parameter", "window"),
         ("/v1/stats", {"window": "2d"}, "parameter", "window"),
         ("/v1/stats", {"buckets": 0}, "parameter", "buckets"),
         ("/v1/stats", {"top": 51}, "parameter", "top"),
@@ -319,7 +320,7 @@ def test_searches_over_http_are_measured(client: redis.Redis, settings: Settings
     assert 'flowtape_query_seconds_count{kind="stats"} 1.0' in text
 
 
-@given(st.one_of(st.text(max_size=20), st.from_regex(r"[0-9]{1,6}[smhd]", fullmatch=True)))
+@given(st.one_of(st.text(max_size=20), st.from_regex(r"[0-9]{1,6}[smhd]?", fullmatch=True)))
 def test_any_text_is_a_duration_or_a_refusal(text: str) -> None:
     given_parameters = Parameters(QueryParams([("window", text)]), ("window",))
     try:
@@ -331,7 +332,7 @@ def test_any_text_is_a_duration_or_a_refusal(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "ms"), [("90s", 90_000), ("15m", 900_000), ("2h", 7_200_000), ("1d", 86_400_000)]
+    ("text", "ms"), [("90s", 90_000), ("60", 60_000), ("15m", 900_000), ("2h", 7_200_000), ("1d", 86_400_000)]
 )
 def test_durations(text: str, ms: int) -> None:
     assert Parameters(QueryParams([("w", text)]), ("w",)).duration_ms("w", 1, 1, 10**9) == ms

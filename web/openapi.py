@@ -122,7 +122,7 @@ def _stats() -> dict[str, Any]:
             _query(
                 "window",
                 {"type": "string", "pattern": DURATION_PATTERN, "default": duration_text(WINDOW_MS)},
-                f"Length of the window, from {least} to {most}, in s, m, h or d.",
+                f"Length of the window, from {least} to {most}, in s, m, h or d; a bare number is seconds.",
             ),
             _query(
                 "buckets",

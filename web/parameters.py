@@ -16,9 +16,9 @@ DIGITS: Final = 9
 _UNITS: Final = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 _DIGITS = re.compile(r"[0-9]+\Z")
 _WHOLE = re.compile(rf"[0-9]{{1,{DIGITS}}}\Z")
-_DURATION = re.compile(rf"([0-9]{{1,{DIGITS}}})([smhd])\Z")
+_DURATION = re.compile(rf"([0-9]{{1,{DIGITS}}})([smhd]?)\Z")
 
-DURATION_PATTERN: Final = rf"^[0-9]{{1,{DIGITS}}}[smhd]$"
+DURATION_PATTERN: Final = rf"^[0-9]{{1,{DIGITS}}}[smhd]?$"
 
 
 class Parameters:
@@ -66,12 +66,12 @@ class Parameters:
         return most if len(digits) > DIGITS else min(int(digits), most)
 
     def duration_ms(self, name: str, default: int, least: int, most: int) -> int:
-        """A length of time as `90s`, `15m`, `2h` or `1d`, in ms."""
+        """A length of time as `90s`, `15m`, `2h` or `1d`, in ms; a bare number is seconds."""
         text = self._given.get(name)
         if text is None:
             return default
         match = _DURATION.match(text)
-        length = int(match[1]) * _UNITS[match[2]] if match else -1
+        length = int(match[1]) * _UNITS[match[2] or "s"] if match else -1
         if not least <= length <= most:
             raise SearchRequestError(
                 f"{name} is {text[:40]!r}; expected from {duration_text(least)} to {duration_text(most)},"
