@@ -82,6 +82,12 @@ def test_a_trade_that_did_not_come_is_lost_unless_it_was_said_to_be_skipped() ->
     assert found([], [CALLS, CALLS], tape_of(one, two)).lost == 4
 
 
+def test_what_is_missing_may_be_asked_of_some_clients_only() -> None:
+    tape = tape_of(a_trade(1))
+    assert check([], [CALLS] * 10, tape, 0, float("inf"), every=5).lost == 2
+    assert check([kept(5, a_trade(1))], [CALLS] * 10, tape, 0, float("inf"), every=5).lost == 1
+
+
 def test_a_version_that_came_twice_is_doubled() -> None:
     one = a_trade(1)
     assert found([kept(0, one), kept(0, one)], [CALLS], tape_of(one)).doubled == 1

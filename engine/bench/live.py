@@ -57,6 +57,9 @@ WARM_S: Final = 2.0
 STEP_S: Final = 10.0
 """Length of one rate that is tried."""
 
+EVERY: Final = 5
+"""Of the rates that are tried, one client in so many is held against the whole tape: there are many trades."""
+
 TRIES: Final = 2
 """Times that a rate is tried before it counts as missed: another process may have wanted the processor."""
 
@@ -145,9 +148,15 @@ class Rig:
         wait_until(lambda: self._indexed() >= self._fed, "Indexing all prints", DRAIN_S)
 
     def load(
-        self, running: Gateway, receivers: Worker, filters: list[Filter], rate: float, seconds: float
+        self,
+        running: Gateway,
+        receivers: Worker,
+        filters: list[Filter],
+        rate: float,
+        seconds: float,
+        every: int = 1,
     ) -> Load:
-        """Let trades arrive for clients that are connected, and check what they got."""
+        """Let trades arrive for clients that are connected, and check what they got, see `check`."""
         wait_until(lambda: not running.metrics()["flowtape_overload_step"], "The gateway's calm", DRAIN_S)
         behind = self.end_of_tape()
         pids = {**self._pids, "gateway": running.pid, "clients": receivers.pid}
@@ -161,7 +170,7 @@ class Rig:
             metrics = running.metrics()
         _await_quiet(receivers)
         closed = receivers.ask("mark").closed
-        checked = receivers.ask("check", filters, behind, since_ms, until_ms)
+        checked = receivers.ask("check", filters, behind, since_ms, until_ms, every)
         elapsed = frames_after.at - frames.at
         return Load(
             clients=len(filters),
@@ -256,7 +265,7 @@ def _highest(
     while rate <= highest and halvings <= HALVINGS:
         console.print(f"highest: {rate:,.0f} trades a second")
         for _ in range(TRIES):
-            step = rig.load(running, receivers, filters, rate, min(STEP_S, seconds))
+            step = rig.load(running, receivers, filters, rate, min(STEP_S, seconds), EVERY)
             tried.append(step)
             if step.closed:
                 receivers.ask("drop")

@@ -23,15 +23,17 @@ def live_receivers(settings: Settings) -> Verbs:
     """The verbs of clients that keep what comes."""
     receivers = Receivers(keep=True)
 
-    async def checked(filters: Sequence[Filter], behind: str, since_ms: float, until_ms: float) -> Checked:
-        """Check what came since the last check against the tape behind an entry, and forget it."""
+    async def checked(
+        filters: Sequence[Filter], behind: str, since_ms: float, until_ms: float, every: int
+    ) -> Checked:
+        """Check what came since the last check against the tape behind an entry, as `check` does; forget it."""
         # Raises where more came than was kept.
         await receivers.mark()
         kept, receivers.kept = receivers.kept, []
         receivers.bytes = 0
 
         def work() -> Checked:
-            return check(kept, filters, read_tape(settings, behind), since_ms, until_ms)
+            return check(kept, filters, read_tape(settings, behind), since_ms, until_ms, every)
 
         # Beside the event loop: pings must be answered meanwhile.
         return await asyncio.to_thread(work)
