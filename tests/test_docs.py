@@ -76,3 +76,11 @@ def test_every_link_of_a_page_to_a_file_finds_it(page: Path) -> None:
 def test_every_setting_on_a_page_is_in_the_table(page: Path) -> None:
     named = set(re.findall(r"FLOWTAPE_([A-Z_]+[A-Z])", page.read_text(encoding="utf-8")))
     assert {name.lower() for name in named} - {"config"} <= set(Settings.model_fields)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_table_of_a_page_is_whole(page: Path) -> None:
+    prose = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+    # Rows without a head and a line of dashes, as below a blank line, are shown as text.
+    for table in re.findall(r"(?:^\|.*\n)+", prose, re.MULTILINE):
+        assert re.match(r"\|.*\|\n\|[-:| ]+\|\n", table), table
