@@ -113,20 +113,6 @@ class Channels:
             raise ChannelError("The channel was deleted.", code="unknown_channel")
         return readable(found)
 
-    async def put(
-        self,
-        user: str,
-        name: str,
-        wanted: Filter,
-        limit: int,
-        *,
-        expected: Collection[str] | None = None,
-        new_name: str | None = None,
-    ) -> Channel:
-        """The channel that `save` made or changed. Raises as it does."""
-        channel, _ = await self.save(user, name, wanted, limit, expected=expected, new_name=new_name)
-        return channel
-
     async def save(
         self,
         user: str,

@@ -127,14 +127,14 @@ def assert_whole(client: redis.Redis) -> None:
 
 def test_a_channel_is_made_read_changed_and_deleted(settings: Settings, client: redis.Redis) -> None:
     async def scenario(channels: Channels) -> None:
-        made = await channels.put("ann", "  Calls ", SPY, 5)
+        made, _ = await channels.save("ann", "  Calls ", SPY, 5)
         assert (made.user, made.name, made.filter, made.link, made.revision) == ("ann", "Calls", SPY, "", 1)
         assert made.created == made.changed > 1_700_000_000_000
         assert await channels.get("ann", "Calls") == await channels.read(made.key) == made
-        changed = await channels.put("ann", "Calls", QQQ, 5)
+        changed, _ = await channels.save("ann", "Calls", QQQ, 5)
         assert (changed.key, changed.filter, changed.revision) == (made.key, QQQ, 2)
         assert changed.tag != made.tag
-        assert await channels.put("ann", "Calls", QQQ, 5) == changed
+        assert await channels.save("ann", "Calls", QQQ, 5) == (changed, False)
         assert await channels.list("ann") == (changed,)
         assert_whole(client)
         await channels.delete("ann", "Calls")
@@ -150,7 +150,7 @@ def test_a_channel_is_made_read_changed_and_deleted(settings: Settings, client: 
 def test_a_document_is_what_redis_om_says_and_readable_in_redis_cli(
     settings: Settings, client: redis.Redis
 ) -> None:
-    made = on_one(settings, lambda channels: channels.put("ann", "calls", SPY, 5))
+    made, _ = on_one(settings, lambda channels: channels.save("ann", "calls", SPY, 5))
     (document,) = stored(client).values()
     assert made.key == f"{keys.channel_prefix()}:{document.pop('pk')}"
     assert document == {
@@ -161,10 +161,10 @@ def test_a_document_is_what_redis_om_says_and_readable_in_redis_cli(
 
 def test_names_are_compared_exactly_after_trimming_and_nfc(settings: Settings) -> None:
     async def scenario(channels: Channels) -> None:
-        await channels.put("ann", "Cafe\u0301", SPY, 5)
+        await channels.save("ann", "Cafe\u0301", SPY, 5)
         assert (await channels.get("ann", " Caf\u00e9\t")).name == "Caf\u00e9"
         assert await code_of(channels.get("ann", "caf\u00e9")) == "unknown_channel"
-        await channels.put("ann", "caf\u00e9", QQQ, 5)
+        await channels.save("ann", "caf\u00e9", QQQ, 5)
         assert [channel.name for channel in await channels.list("ann")] == ["Caf\u00e9", "caf\u00e9"]
 
     on_one(settings, scenario)
@@ -178,9 +178,9 @@ def test_names_are_compared_exactly_after_trimming_and_nfc(settings: Settings) -
 )  # fmt: skip
 def test_a_text_that_is_no_name_is_refused_everywhere(settings: Settings, text: str) -> None:
     async def scenario(channels: Channels) -> None:
-        await channels.put("ann", "calls", SPY, 5)
-        assert await code_of(channels.put("ann", text, SPY, 5)) == "bad_name"
-        assert await code_of(channels.put("ann", "calls", SPY, 5, new_name=text)) == "bad_name"
+        await channels.save("ann", "calls", SPY, 5)
+        assert await code_of(channels.save("ann", text, SPY, 5)) == "bad_name"
+        assert await code_of(channels.save("ann", "calls", SPY, 5, new_name=text)) == "bad_name"
         assert await code_of(channels.rename("ann", "calls", text)) == "bad_name"
         assert await code_of(channels.rename("ann", text, "other")) == "bad_name"
         assert await code_of(channels.share("ann", text)) == "bad_name"
@@ -212,7 +212,7 @@ def test_a_name_is_none_or_stays_as_it_is(text: str) -> None:
 @given(filters())
 def test_any_filter_comes_back_as_it_was_saved(settings: Settings, wanted: Filter) -> None:
     async def scenario(channels: Channels) -> None:
-        made = await channels.put("ann", "any", wanted, 1)
+        made, _ = await channels.save("ann", "any", wanted, 1)
         assert made.filter == wanted
         assert await channels.get("ann", "any") == made
         assert await channels.list("ann") == (made,)
@@ -228,7 +228,7 @@ def test_an_operator_of_the_query_language_is_a_name_or_refused_and_finds_nobody
     settings: Settings, client: redis.Redis, operator: str
 ) -> None:
     async def scenario(channels: Channels) -> None:
-        await channels.put("bob", "secret", SPY, 5)
+        await channels.save("bob", "secret", SPY, 5)
         link = await channels.share("bob", "secret")
         for text in (
             operator,
@@ -242,10 +242,10 @@ def test_an_operator_of_the_query_language_is_a_name_or_refused_and_finds_nobody
             assert not await channels.list(user)
             assert await code_of(channels.get(user, "secret")) == "unknown_channel"
         if "/" not in operator:
-            made = await channels.put("ann", operator, QQQ, 5)
+            made, _ = await channels.save("ann", operator, QQQ, 5)
             assert (await channels.get("ann", operator)).key == made.key
             await channels.rename("ann", operator, f"{operator} 2")
-            await channels.put(operator, "own", QQQ, 5)
+            await channels.save(operator, "own", QQQ, 5)
             assert [channel.name for channel in await channels.list(operator)] == ["own"]
             assert [channel.name for channel in await channels.list("ann")] == [f"{operator} 2".strip()]
         assert [channel.name for channel in await channels.list("bob")] == ["secret"]
@@ -256,7 +256,7 @@ def test_an_operator_of_the_query_language_is_a_name_or_refused_and_finds_nobody
 
 def test_nobody_reads_or_changes_a_channel_of_another_user(settings: Settings, client: redis.Redis) -> None:
     async def scenario(channels: Channels) -> None:
-        made = await channels.put("bob", "secret", SPY, 5)
+        made, _ = await channels.save("bob", "secret", SPY, 5)
         before = stored(client)
         for name in ("secret", made.key.rpartition(":")[2]):
             assert await code_of(channels.get("ann", name)) == "unknown_channel"
@@ -265,14 +265,14 @@ def test_nobody_reads_or_changes_a_channel_of_another_user(settings: Settings, c
             assert await code_of(channels.unshare("ann", name)) == "unknown_channel"
             assert await code_of(channels.delete("ann", name)) == "unknown_channel"
         assert stored(client) == before
-        own = await channels.put("ann", "secret", QQQ, 5)
+        own, _ = await channels.save("ann", "secret", QQQ, 5)
         assert own.key != made.key
         assert (await channels.get("bob", "secret")) == made
         # A link lets everybody read, and nobody write.
         link = await channels.share("bob", "secret")
         assert (await channels.get("ann", link)).filter == SPY
         for doing in (
-            channels.put("ann", link, QQQ, 5),
+            channels.save("ann", link, QQQ, 5),
             channels.rename("ann", link, "mine"),
             channels.delete("ann", link),
             channels.share("ann", link),
@@ -286,7 +286,7 @@ def test_nobody_reads_or_changes_a_channel_of_another_user(settings: Settings, c
 def test_a_names_entry_that_points_at_anothers_document_shows_nothing(
     settings: Settings, client: redis.Redis
 ) -> None:
-    made = on_one(settings, lambda channels: channels.put("bob", "secret", SPY, 5))
+    made, _ = on_one(settings, lambda channels: channels.save("bob", "secret", SPY, 5))
     client.hset(keys.channel_names("ann"), "secret", made.key.rpartition(":")[2])
 
     async def scenario(channels: Channels) -> None:
@@ -299,13 +299,15 @@ def test_a_names_entry_that_points_at_anothers_document_shows_nothing(
     on_one(settings, scenario)
 
 
-def test_simultaneous_puts_of_one_name_make_one_channel(settings: Settings, client: redis.Redis) -> None:
+def test_simultaneous_saves_of_one_name_make_one_channel(settings: Settings, client: redis.Redis) -> None:
     async def scenario() -> None:
         async with gateways(settings, 4) as made:
             wanted = [parse_filter(f"size>={n}") for n in range(24)]
-            results = await asyncio.gather(
-                *(made[n % 4].put("ann", "one", each, 5) for n, each in enumerate(wanted))
+            saved = await asyncio.gather(
+                *(made[n % 4].save("ann", "one", each, 5) for n, each in enumerate(wanted))
             )
+            results = [channel for channel, _ in saved]
+            assert sum(is_new for _, is_new in saved) == 1
             assert len({channel.key for channel in results}) == 1
             assert sorted(channel.revision for channel in results) == list(range(1, 25))
             (last,) = await made[0].list("ann")
@@ -323,15 +325,15 @@ def test_a_tiers_limit_holds_against_races_over_gateways(
     async def scenario() -> None:
         async with gateways(settings, 4) as made:
             codes = await asyncio.gather(
-                *(code_of(made[n % 4].put("ann", f"c{n}", SPY, limit)) for n in range(32))
+                *(code_of(made[n % 4].save("ann", f"c{n}", SPY, limit)) for n in range(32))
             )
             assert sorted(codes) == [""] * limit + ["channel_limit"] * (32 - limit)
             # What is there may be changed; a place that is freed can be taken once.
             first, *_ = await made[0].list("ann")
-            assert await code_of(made[1].put("ann", first.name, QQQ, limit)) == ""
+            assert await code_of(made[1].save("ann", first.name, QQQ, limit)) == ""
             await made[2].delete("ann", first.name)
             codes = await asyncio.gather(
-                *(code_of(made[n % 4].put("ann", f"d{n}", SPY, limit)) for n in range(8))
+                *(code_of(made[n % 4].save("ann", f"d{n}", SPY, limit)) for n in range(8))
             )
             assert sorted(codes) == [""] + ["channel_limit"] * 7
 
@@ -347,7 +349,7 @@ def test_everything_at_once_leaves_no_orphan(settings: Settings, client: redis.R
             for n in range(12):
                 channels, name = made[n % 3], f"c{n % 4}"
                 doing += [
-                    channels.put("ann", name, parse_filter(f"size>={n}"), 3),
+                    channels.save("ann", name, parse_filter(f"size>={n}"), 3),
                     channels.rename("ann", name, f"c{(n + 1) % 4}"),
                     channels.share("ann", name),
                     channels.delete("ann", name),
@@ -364,10 +366,10 @@ def test_everything_at_once_leaves_no_orphan(settings: Settings, client: redis.R
 def test_renaming_onto_a_name_that_is_there_is_refused(settings: Settings) -> None:
     async def scenario() -> None:
         async with gateways(settings, 2) as (one, two):
-            calls = await one.put("ann", "calls", SPY, 5)
-            puts = await one.put("ann", "puts", QQQ, 5)
+            calls, _ = await one.save("ann", "calls", SPY, 5)
+            puts, _ = await one.save("ann", "puts", QQQ, 5)
             assert await code_of(one.rename("ann", "calls", "puts")) == "name_taken"
-            assert await code_of(one.put("ann", "calls", QQQ, 5, new_name="puts")) == "name_taken"
+            assert await code_of(one.save("ann", "calls", QQQ, 5, new_name="puts")) == "name_taken"
             assert (await one.list("ann")) == (calls, puts)
             codes = await asyncio.gather(
                 code_of(one.rename("ann", "calls", "new")), code_of(two.rename("ann", "puts", "new"))
@@ -381,7 +383,7 @@ def test_a_renamed_channel_keeps_its_key_and_link_and_frees_its_name(
     settings: Settings, client: redis.Redis
 ) -> None:
     async def scenario(channels: Channels) -> None:
-        made = await channels.put("ann", "calls", SPY, 1)
+        made, _ = await channels.save("ann", "calls", SPY, 1)
         link = await channels.share("ann", "calls")
         await channels.rename("ann", "calls", "Calls")
         renamed = await channels.read(made.key)
@@ -389,27 +391,27 @@ def test_a_renamed_channel_keeps_its_key_and_link_and_frees_its_name(
         assert await channels.get("bob", link) == renamed
         assert await code_of(channels.get("ann", "calls")) == "unknown_channel"
         assert await code_of(channels.rename("ann", "Calls", "Calls")) == ""
-        both = await channels.put("ann", "Calls", QQQ, 1, new_name="both")
+        both, _ = await channels.save("ann", "Calls", QQQ, 1, new_name="both")
         assert (both.name, both.filter, both.revision) == ("both", QQQ, 4)
-        assert await code_of(channels.put("ann", "none", QQQ, 5, new_name="some")) == "unknown_channel"
+        assert await code_of(channels.save("ann", "none", QQQ, 5, new_name="some")) == "unknown_channel"
 
     on_one(settings, scenario)
     assert_whole(client)
 
 
 def test_a_tier_without_channels_saves_none(settings: Settings, client: redis.Redis) -> None:
-    assert on_one(settings, lambda channels: code_of(channels.put("ann", "calls", SPY, 0))) == "no_channels"
+    assert on_one(settings, lambda channels: code_of(channels.save("ann", "calls", SPY, 0))) == "no_channels"
     assert client.dbsize() == 0
 
 
 def test_a_writer_that_expects_another_state_is_refused(settings: Settings) -> None:
     async def scenario(channels: Channels) -> None:
-        assert await code_of(channels.put("ann", "a", SPY, 5, expected={"*"})) == "channel_changed"
-        first = await channels.put("ann", "a", SPY, 5, expected=())
-        assert await code_of(channels.put("ann", "a", QQQ, 5, expected=())) == "channel_changed"
-        second = await channels.put("ann", "a", QQQ, 5, expected={first.tag})
+        assert await code_of(channels.save("ann", "a", SPY, 5, expected={"*"})) == "channel_changed"
+        first, _ = await channels.save("ann", "a", SPY, 5, expected=())
+        assert await code_of(channels.save("ann", "a", QQQ, 5, expected=())) == "channel_changed"
+        second, _ = await channels.save("ann", "a", QQQ, 5, expected={first.tag})
         for doing in (
-            channels.put("ann", "a", SPY, 5, expected={first.tag}),
+            channels.save("ann", "a", SPY, 5, expected={first.tag}),
             channels.rename("ann", "a", "b", expected={first.tag}),
             channels.delete("ann", "a", expected={first.tag}),
         ):
@@ -426,10 +428,10 @@ def test_a_channel_made_again_is_not_taken_for_the_deleted_one(settings: Setting
         times = iter(range(1_800_000_000_000, 1_800_000_000_100))
         channels = Channels(client, now=lambda: next(times))
         try:
-            first = await channels.put("ann", "a", SPY, 5)
+            first, _ = await channels.save("ann", "a", SPY, 5)
             await channels.delete("ann", "a")
-            await channels.put("ann", "a", SPY, 5)
-            assert await code_of(channels.put("ann", "a", QQQ, 5, expected={first.tag})) == "channel_changed"
+            await channels.save("ann", "a", SPY, 5)
+            assert await code_of(channels.save("ann", "a", QQQ, 5, expected={first.tag})) == "channel_changed"
         finally:
             await client.aclose()
 
@@ -438,7 +440,7 @@ def test_a_channel_made_again_is_not_taken_for_the_deleted_one(settings: Setting
 
 def test_a_link_is_renewed_and_taken_back(settings: Settings) -> None:
     async def scenario(channels: Channels) -> None:
-        await channels.put("ann", "a", SPY, 5)
+        await channels.save("ann", "a", SPY, 5)
         one = await channels.share("ann", "a")
         two = await channels.share("ann", "a")
         assert is_whole_link(one)
@@ -468,12 +470,12 @@ def test_a_link_is_renewed_and_taken_back(settings: Settings) -> None:
 def test_what_another_version_saved_is_an_error_that_names_the_channel(
     settings: Settings, client: redis.Redis, change: dict[str, str], said: str
 ) -> None:
-    made = on_one(settings, lambda channels: channels.put("ann", "newer", SPY, 5))
+    made, _ = on_one(settings, lambda channels: channels.save("ann", "newer", SPY, 5))
     for field, value in change.items():
         client.execute_command("JSON.SET", made.key, f"$.{field}", json.dumps(value))
 
     async def scenario(channels: Channels) -> None:
-        good = await channels.put("ann", "good", QQQ, 5)
+        good, _ = await channels.save("ann", "good", QQQ, 5)
         listed = await channels.list("ann")
         assert listed[0] == good
         assert isinstance(listed[1], UnreadableChannel)
@@ -486,7 +488,7 @@ def test_what_another_version_saved_is_an_error_that_names_the_channel(
             assert said in caught.value.message
         if "filter" in change:
             await channels.rename("ann", "newer", "older")
-            assert (await channels.put("ann", "older", SPY, 5)).filter == SPY
+            assert (await channels.save("ann", "older", SPY, 5))[0].filter == SPY
         else:
             await channels.delete("ann", "newer")
 
@@ -499,11 +501,11 @@ def test_a_document_that_redis_evicted_leaves_a_name_that_can_be_saved_or_delete
 ) -> None:
     async def scenario(channels: Channels) -> None:
         for name in ("a", "b"):
-            client.delete((await channels.put("ann", name, SPY, 2)).key)
+            client.delete((await channels.save("ann", name, SPY, 2))[0].key)
         assert not await channels.list("ann")
         assert await code_of(channels.get("ann", "a")) == "unknown_channel"
-        assert await code_of(channels.put("ann", "c", SPY, 2)) == "channel_limit"
-        assert (await channels.put("ann", "a", QQQ, 2)).filter == QQQ
+        assert await code_of(channels.save("ann", "c", SPY, 2)) == "channel_limit"
+        assert (await channels.save("ann", "a", QQQ, 2))[0].filter == QQQ
         await channels.delete("ann", "b")
 
     on_one(settings, scenario)
@@ -536,7 +538,7 @@ def test_preparing_twice_is_nothing_and_another_versions_index_is_named(
 def test_links_are_found_after_redis_lost_its_index(settings: Settings, client: redis.Redis) -> None:
     async def scenario(channels: Channels) -> None:
         client.flushall()
-        await channels.put("ann", "a", SPY, 5)
+        await channels.save("ann", "a", SPY, 5)
         link = await channels.share("ann", "a")
         while await code_of(channels.get("bob", link)):  # noqa: ASYNC110 - Redis says no when it has indexed
             await asyncio.sleep(0.01)
@@ -566,14 +568,14 @@ async def heard(channels: Channels) -> AsyncIterator[asyncio.Queue[str | None]]:
 def test_every_gateway_hears_of_each_change(settings: Settings) -> None:
     async def scenario() -> None:
         async with gateways(settings, 2) as (one, two), heard(one) as first, heard(two) as second:
-            made = await one.put("ann", "a", SPY, 5)
-            await two.put("ann", "a", QQQ, 5)
-            await two.put("ann", "a", QQQ, 5)  # the same again
+            made, _ = await one.save("ann", "a", SPY, 5)
+            await two.save("ann", "a", QQQ, 5)
+            await two.save("ann", "a", QQQ, 5)  # the same again
             await one.share("ann", "a")
             await one.rename("ann", "a", "b")
             await two.unshare("ann", "b")
             await one.delete("ann", "b")
-            await one.put("ann", "last", SPY, 5)
+            await one.save("ann", "last", SPY, 5)
             for queue in (first, second):
                 told = [await queue.get() for _ in range(7)]
                 assert told[:6] == [made.key] * 6
@@ -589,7 +591,7 @@ def test_after_a_lost_connection_everything_may_have_changed(settings: Settings,
             for _ in range(3):
                 client.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
                 assert await queue.get() is None
-                made = await channels.put("ann", "a", SPY, 5)
+                made, _ = await channels.save("ann", "a", SPY, 5)
                 assert await queue.get() == made.key
                 await channels.delete("ann", "a")
                 assert await queue.get() == made.key
@@ -603,7 +605,7 @@ def test_a_silent_connection_is_asked_and_stays(settings: Settings, monkeypatch:
     async def scenario() -> None:
         async with gateways(settings) as (channels,), heard(channels) as queue:
             await asyncio.sleep(0.5)
-            made = await channels.put("ann", "a", SPY, 5)
+            made, _ = await channels.save("ann", "a", SPY, 5)
             assert await queue.get() == made.key
 
     play(scenario())
@@ -670,7 +672,7 @@ class Machine(RuleBasedStateMachine):
     def put(self, user: str, name: str, wanted: Filter) -> None:
         own = self.model[user]
         full = name not in own and len(own) >= self.LIMIT
-        self.run(self.channels.put(user, name, wanted, self.LIMIT), "channel_limit" if full else "")
+        self.run(self.channels.save(user, name, wanted, self.LIMIT), "channel_limit" if full else "")
         if not full:
             own[name] = (wanted, own[name][1] if name in own else "")
 
@@ -787,14 +789,14 @@ def test_all_of_it_runs_on_a_cluster(cluster_url: str) -> None:
 
     async def scenario() -> None:
         async with gateways(settings, 2) as (one, two), heard(one) as queue:
-            made = await two.put("a}nn{", "calls", SPY, 2)
+            made, _ = await two.save("a}nn{", "calls", SPY, 2)
             assert await queue.get() == made.key
             await one.rename("a}nn{", "calls", "Calls")
-            await one.put("bob", "calls", QQQ, 2)
+            await one.save("bob", "calls", QQQ, 2)
             link = await two.share("a}nn{", "Calls")
             assert (await one.get("bob", link)).filter == SPY
             assert [channel.name for channel in await one.list("a}nn{")] == ["Calls"]
-            codes = await asyncio.gather(*(code_of(two.put("bob", f"c{n}", SPY, 2)) for n in range(6)))
+            codes = await asyncio.gather(*(code_of(two.save("bob", f"c{n}", SPY, 2)) for n in range(6)))
             assert sorted(codes) == ["", *["channel_limit"] * 5]
             await one.delete("a}nn{", "Calls")
             assert await code_of(one.get("bob", link)) == "unknown_channel"
@@ -811,7 +813,7 @@ def test_a_redis_that_was_gone_for_a_while_says_that_everything_may_have_changed
         with ExitStack() as running:
             settings = Settings.load(redis_url=running.enter_context(server.use()))
             async with gateways(settings) as (channels,), heard(channels) as queue:
-                made = await channels.put("ann", "a", SPY, 5)
+                made, _ = await channels.save("ann", "a", SPY, 5)
                 link = await channels.share("ann", "a")
                 assert [await queue.get(), await queue.get()] == [made.key] * 2
                 await asyncio.to_thread(running.close)
@@ -821,7 +823,7 @@ def test_a_redis_that_was_gone_for_a_while_says_that_everything_may_have_changed
                 assert await queue.get() is None
                 # It came back with its data, and the index over it.
                 assert (await channels.get("bob", link)).filter == SPY
-                await channels.put("ann", "a", QQQ, 5)
+                await channels.save("ann", "a", QQQ, 5)
                 assert await queue.get() == made.key
 
     play(scenario())

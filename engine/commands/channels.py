@@ -102,7 +102,7 @@ def channels(
             case Action.SHOW:
                 _show(await saved.get(user, name), as_json)
             case Action.SAVE if wanted is not None:
-                channel = await saved.put(user, name, wanted, limit)
+                channel, _ = await saved.save(user, name, wanted, limit)
                 _done(f"Saved {channel.name!r}: {filter_text(wanted)}", channel, as_json)
             case Action.RENAME:
                 renamed = await saved.rename(user, name, text)
