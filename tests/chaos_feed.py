@@ -13,10 +13,8 @@ import sys
 import time
 from pathlib import Path
 
-from engine.publish import Policy, Publisher
-from engine.settings import Settings
-from engine.store.connect import connect_async
 from schemas.print import Print
+from tests.ledger_feed import publish
 
 CONTRACTS = [f"{ticker}270115{right}00{strike}000" for ticker in ("SPY", "QQQ", "TSLA", "NVDA") for right in "CP"
              for strike in (500, 510, 520)]  # fmt: skip
@@ -52,21 +50,11 @@ def chaos_print(n: int, ts: int) -> Print:
     )
 
 
-async def main(url: str, checkpoint: Path, stop: Path, pause_s: float) -> None:
-    """Publish chunk by chunk, and note each that Redis has."""
-    settings = Settings.load(redis_url=url)
-    start = int(checkpoint.read_text()) if checkpoint.exists() else 0
-    async with connect_async(settings) as client, Publisher(client, settings, Policy.WAIT) as publisher:
-        while not stop.exists():
-            now = time.time_ns() // 1_000_000
-            await publisher.put([chaos_print(n, now) for n in range(start, start + CHUNK)])
-            await publisher.drain()
-            start += CHUNK
-            partial = checkpoint.with_suffix(".new")
-            partial.write_text(str(start))
-            partial.replace(checkpoint)
-            await asyncio.sleep(pause_s)
+def chunk_of(start: int) -> list[Print]:
+    """The prints of one chunk, made now."""
+    now = time.time_ns() // 1_000_000
+    return [chaos_print(n, now) for n in range(start, start + CHUNK)]
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]), float(sys.argv[4])))
+    asyncio.run(publish(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]), float(sys.argv[4]), chunk_of))

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from engine.publish import Policy, Publisher
@@ -46,20 +47,28 @@ def ledger_print(n: int) -> Print:
     )
 
 
-async def main(url: str, checkpoint: Path, stop: Path) -> None:
-    """Publish chunk by chunk, and note each that Redis has."""
+async def publish(
+    url: str, checkpoint: Path, stop: Path, pause_s: float, chunk: Callable[[int], list[Print]]
+) -> None:
+    """Publish the chunk from each number on until `stop` exists, and note the number up to which Redis has all."""
     settings = Settings.load(redis_url=url)
     start = int(checkpoint.read_text()) if checkpoint.exists() else 0
     async with connect_async(settings) as client, Publisher(client, settings, Policy.WAIT) as publisher:
         while not stop.exists():
-            await publisher.put([ledger_print(n) for n in range(start, start + CHUNK)])
+            prints = chunk(start)
+            await publisher.put(prints)
             await publisher.drain()
-            start += CHUNK
+            start += len(prints)
             partial = checkpoint.with_suffix(".new")
             partial.write_text(str(start))
             partial.replace(checkpoint)
-            await asyncio.sleep(PAUSE_S)
+            await asyncio.sleep(pause_s)
+
+
+def chunk_of(start: int) -> list[Print]:
+    """The prints of one chunk."""
+    return [ledger_print(n) for n in range(start, start + CHUNK)]
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])))
+    asyncio.run(publish(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]), PAUSE_S, chunk_of))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import httpx
 import pytest
@@ -36,6 +38,15 @@ INSIDE = re.compile(
     r"Traceback|\.py\b|/work|site-packages|redis://|unix://|\bft:|uvicorn|starlette|h11", re.IGNORECASE
 )
 """What no answer shows."""
+
+
+@asynccontextmanager
+async def asking(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
+    """A watched gateway, asked with a good token."""
+    async with watched(settings) as running:
+        bearer = {"Authorization": f"Bearer {running.token()}"}
+        async with httpx.AsyncClient(base_url=f"http://{running.address}", headers=bearer) as http:
+            yield http
 
 
 def assert_sound(answer: httpx.Response) -> None:
@@ -79,7 +90,7 @@ def test_every_answer_has_its_headers_and_every_refusal_is_a_problem_document(
                             assert answer.headers["location"].startswith(f"http://{running.address}/")
                         assert_sound(answer) if path != "/readyz" else None
                         if (
-                            path.startswith(("/v1/trades?", "/v1/stats", "/v1/channels"))
+                            path.startswith(("/v1/trades", "/v1/stats", "/v1/channels"))
                             and headers is not bearer
                         ):
                             assert answer.status_code in (401, 404), path
@@ -89,35 +100,31 @@ def test_every_answer_has_its_headers_and_every_refusal_is_a_problem_document(
 
 def test_methods_that_an_address_does_not_take_are_refused(settings: Settings) -> None:
     async def scenario() -> None:
-        async with watched(settings) as running:
-            bearer = {"Authorization": f"Bearer {running.token()}"}
-            async with httpx.AsyncClient(base_url=f"http://{running.address}", headers=bearer) as http:
-                for path in ("/v1/trades", "/v1/stats", "/healthz", "/v1/openapi.json", "/v1/channels"):
-                    for method in ("POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "PROPFIND", "A"):
-                        answer = await http.request(method, path, content=b"a" * 100)
-                        assert answer.status_code == 405, (method, path)
-                        assert "GET" in answer.headers["allow"]
-                        assert_sound(answer)
-                answer = await http.options(
-                    "/v1/channels/a",
-                    headers={"Origin": "https://evil.example", "Access-Control-Request-Method": "PUT"},
-                )
-                assert answer.status_code == 405
-                assert_sound(answer)
+        async with asking(settings) as http:
+            for path in ("/v1/trades", "/v1/stats", "/healthz", "/v1/openapi.json", "/v1/channels"):
+                for method in ("POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "PROPFIND", "A"):
+                    answer = await http.request(method, path, content=b"a" * 100)
+                    assert answer.status_code == 405, (method, path)
+                    assert "GET" in answer.headers["allow"]
+                    assert_sound(answer)
+            answer = await http.options(
+                "/v1/channels/a",
+                headers={"Origin": "https://evil.example", "Access-Control-Request-Method": "PUT"},
+            )
+            assert answer.status_code == 405
+            assert_sound(answer)
 
     run(scenario())
 
 
 def test_another_name_of_this_machine_is_refused_on_every_address(settings: Settings) -> None:
     async def scenario() -> None:
-        async with watched(settings) as running:
-            bearer = {"Authorization": f"Bearer {running.token()}"}
-            async with httpx.AsyncClient(base_url=f"http://{running.address}", headers=bearer) as http:
-                for host in ("evil.example", "evil.example:8000", "127.0.0.1.evil.example", ""):
-                    for path in (*PATHS, "/metrics", "/nowhere"):
-                        answer = await http.get(path, headers={"Host": host})
-                        assert answer.status_code == 421, (host, path)
-                        assert_sound(answer)
+        async with asking(settings) as http:
+            for host in ("evil.example", "evil.example:8000", "127.0.0.1.evil.example", ""):
+                for path in (*PATHS, "/metrics", "/nowhere"):
+                    answer = await http.get(path, headers={"Host": host})
+                    assert answer.status_code == 421, (host, path)
+                    assert_sound(answer)
 
     run(scenario())
 
@@ -157,20 +164,18 @@ def test_a_request_that_is_none_is_refused_and_its_connection_ended(
 
 def test_a_body_that_is_too_long_is_not_read_to_its_end(settings: Settings) -> None:
     async def scenario() -> None:
-        async with watched(settings) as running:
-            bearer = {"Authorization": f"Bearer {running.token()}"}
-            async with httpx.AsyncClient(base_url=f"http://{running.address}", headers=bearer) as http:
-                answer = await http.put("/v1/channels/a", content=b'{"filter":"' + b"a" * 20_000 + b'"}')
-                assert answer.status_code == 413
+        async with asking(settings) as http:
+            answer = await http.put("/v1/channels/a", content=b'{"filter":"' + b"a" * 20_000 + b'"}')
+            assert answer.status_code == 413
+            assert_sound(answer)
+            for body in (
+                b"[" * 15_000,
+                b'{"filter":{"premium":{"gte":' + b"9" * 400 + b"}}}",
+                b"\xff",
+                b"",
+            ):
+                answer = await http.put("/v1/channels/a", content=body)
+                assert answer.status_code == 400, body[:40]
                 assert_sound(answer)
-                for body in (
-                    b"[" * 15_000,
-                    b'{"filter":{"premium":{"gte":' + b"9" * 400 + b"}}}",
-                    b"\xff",
-                    b"",
-                ):
-                    answer = await http.put("/v1/channels/a", content=body)
-                    assert answer.status_code == 400, body[:40]
-                    assert_sound(answer)
 
     run(scenario())

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 import httpx
 import pytest
@@ -236,58 +237,52 @@ def test_a_refused_key_ends_up_with_the_vendors_sentence(folder: Path) -> None:
     assert len(said.splitlines()) == 1
 
 
-def test_in_a_terminal_it_draws_the_tape_and_restores_the_screen(folder: Path) -> None:
+@contextmanager
+def up_in_a_terminal(folder: Path) -> Iterator[tuple[subprocess.Popen[bytes], BinaryIO]]:
+    """A running `up` and the terminal that shows it; closing it is what closing a window is."""
     leader, follower = pty.openpty()
-    process = subprocess.Popen(
-        command("--rate", "50"),
-        cwd=PROJECT,
-        env=environment(folder, TERM="xterm-256color"),
-        stdin=follower,
-        stdout=follower,
-        stderr=follower,
-    )
-    os.close(follower)
-    try:
+    with os.fdopen(leader, "rb", buffering=0) as terminal:
+        process = subprocess.Popen(
+            command("--rate", "50"),
+            cwd=PROJECT,
+            env=environment(folder, TERM="xterm-256color"),
+            stdin=follower,
+            stdout=follower,
+            stderr=follower,
+        )
+        os.close(follower)
+        try:
+            yield process, terminal
+        finally:
+            process.kill()
+            process.wait()
+
+
+def test_in_a_terminal_it_draws_the_tape_and_restores_the_screen(folder: Path) -> None:
+    with up_in_a_terminal(folder) as (process, terminal):
         wanted = ("SYNTHETIC", "PREMIUM", "/?ticket=", "sessions")
         drawn = read_until(
-            leader, lambda text: all(word in text for word in wanted) and text.count("SPY") > 3
+            terminal.fileno(), lambda text: all(word in text for word in wanted) and text.count("SPY") > 3
         )
         assert all(word in drawn for word in wanted)
         assert "\x1b[?1049h" in drawn
         started = children_of(process.pid)
         process.send_signal(signal.SIGINT)
-        rest = read_until(leader, lambda _: False)
+        rest = read_until(terminal.fileno(), lambda _: False)
         assert process.wait(GUARD_S) == 128 + signal.SIGINT
         assert "\x1b[?1049l" in rest
         assert "\x1b[?25h" in rest
         assert "Traceback" not in drawn + rest
         until(lambda: not [pid for pid in started if runs(pid)], "the end of all children")
-    finally:
-        process.kill()
-        process.wait()
-        os.close(leader)
 
 
 def test_a_terminal_that_goes_away_takes_everything_with_it(folder: Path) -> None:
-    leader, follower = pty.openpty()
-    process = subprocess.Popen(
-        command("--rate", "50"),
-        cwd=PROJECT,
-        env=environment(folder, TERM="xterm-256color"),
-        stdin=follower,
-        stdout=follower,
-        stderr=follower,
-    )
-    os.close(follower)
-    try:
-        read_until(leader, lambda text: "SYNTHETIC" in text)
+    with up_in_a_terminal(folder) as (process, terminal):
+        read_until(terminal.fileno(), lambda text: "SYNTHETIC" in text)
         started = children_of(process.pid)
-        os.close(leader)
+        terminal.close()
         assert process.wait(GUARD_S) == 128 + signal.SIGHUP
         until(lambda: not [pid for pid in started if runs(pid)], "the end of all children")
-    finally:
-        process.kill()
-        process.wait()
 
 
 def test_a_reader_that_has_enough_ends_it(folder: Path) -> None:
