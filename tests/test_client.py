@@ -718,8 +718,8 @@ def test_what_is_no_address_or_carries_a_secret_is_refused_without_repeating_it(
     assert "a:b" not in str(refused.value)
 
 
-def test_only_4400_to_4499_and_refused_handshakes_end_a_stream() -> None:
-    assert [code for code in range(1000, 5000) if refusal(code, "")] == list(range(4400, 4500))
+def test_only_4400_to_4499_frames_that_nobody_reads_and_refused_handshakes_end_a_stream() -> None:
+    assert [code for code in range(1000, 5000) if refusal(code, "")] == [1007, 1009, *range(4400, 4500)]
     assert [status for status in range(200, 600) if handshake_refusal("ws://h", status)] == [
         status for status in range(300, 500) if status not in (408, 425)
     ]
