@@ -75,7 +75,9 @@ def test_a_subscription_begins_with_a_snapshot_and_goes_on_with_batches(encoding
         assert peer.bearer == "Bearer t1"
         asked = await begin(peer, 2, 1)
         assert asked == Subscribe("s1", {"underlying": ["SPY"]}, None, 50, None)
-        await peer.say(batch("s1", 3, pos="p1_1"), Heartbeat(1, 70), batch("s1", pos="p1_2", gone=[row(2, seq=9)]))
+        await peer.say(
+            batch("s1", 3, pos="p1_1"), Heartbeat(1, 70), batch("s1", pos="p1_2", gone=[row(2, seq=9)])
+        )
         assert await peer.hear() == Unsubscribe("s1")
         await peer.say(batch("s1", 4, pos="p1_3"))
         await peer.gone()

@@ -789,7 +789,7 @@ def test_intervals_stretch_while_the_gateway_is_behind_and_the_metric_says_so(
             assert hub._overload.level > 0
             await until(lambda: step() == hub._overload.level, "the metric")
             push_factor, poll_factor = hub._overload.step
-            by_tier = {group.terms.delivery: group for group in hub._groups.values()}
+            by_tier = {group.tier.delivery: group for group in hub._groups.values()}
             await market.trade(1)
             await pushed.expect(Batch)
             group = by_tier[Delivery.PUSH]

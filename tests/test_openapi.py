@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from schemathesis.checks import (
 )
 from starlette.routing import Route
 
+from engine import asyncapi
 from engine.settings import Settings
 from schemas.filter import FLAGS
 from schemas.trade import COLUMNS
@@ -144,6 +146,7 @@ def test_the_gateway_serves_the_document_and_no_address_is_left_out(
 ) -> None:
     def work(running: Gateway) -> None:
         assert httpx.get(f"http://{running.address}/v1/openapi.json").json() == DOCUMENT
+        assert httpx.get(f"http://{running.address}/v1/asyncapi.json").json() == json.loads(asyncapi.text())
         routed = {
             (route.path, method.lower())
             for route in build(running.services).routes

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.gateway.schedule import Schedule
-from engine.gateway.subscription import Group, Terms
+from engine.gateway.subscription import Group
 from schemas.filter import Filter
 from schemas.stream_position import START, StreamPosition
 from schemas.tier import TIERS
@@ -16,7 +16,7 @@ from schemas.tier import TIERS
 
 def a_group(next_at: float) -> Group:
     """A group with one member."""
-    group = Group(Filter(), Terms.of(TIERS["premium"]), StreamPosition("e", (START,)), 0.0)
+    group = Group(Filter(), TIERS["premium"], StreamPosition("e", (START,)), 0.0)
     member: Any = object()
     group.members[member] = None
     group.next_at = next_at

@@ -20,7 +20,7 @@ from engine.search_page import PAGE_ROWS
 from engine.settings import Settings
 from engine.store.connect import connect_async
 from schemas import keys
-from schemas.errors import SearchRequestError, RedisSetupError, SearchError
+from schemas.errors import RedisSetupError, SearchError, SearchRequestError
 from schemas.filter import Filter
 from schemas.filter_predicate import predicate
 from schemas.filter_text import parse_filter

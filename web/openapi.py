@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 document of the HTTP part, made from the tables that the program itself runs on."""
+"""The OpenAPI 3.1 document of the HTTP part, made from the tables that the program itself runs on; and its route."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from engine import __version__
+from engine import __version__, asyncapi
 from engine.search_page import CURSOR_CHARS
 from engine.settings import Settings
 from engine.stats import BUCKETS, BUCKETS_MOST, TOP, TOP_MOST, WINDOW_MS, WINDOW_MS_LEAST, WINDOW_MS_MOST
@@ -26,6 +26,9 @@ from web.stats import StatsAnswer
 
 ADDRESS: Final = "/v1/openapi.json"
 
+STREAM_ADDRESS: Final = "/v1/asyncapi.json"
+"""Of the AsyncAPI document, which `engine/asyncapi.py` makes."""
+
 TOKEN: Final[list[dict[str, list[str]]]] = [{"bearer": []}, {"cookie": []}]
 """Either lets a user in."""
 
@@ -33,13 +36,17 @@ _REF: Final = "#/components/schemas/{name}"
 
 
 def routes(services: Services) -> list[BaseRoute]:
-    """The route of the document, open to everybody."""
-    body = msgspec.json.encode(document(services.settings))
+    """The routes of both documents, open to everybody."""
 
-    async def openapi(_request: Request) -> Response:
-        return Response(body, media_type="application/json", headers={"Cache-Control": "max-age=300"})
+    def route(address: str, described: dict[str, Any]) -> Route:
+        body = msgspec.json.encode(described)
 
-    return [Route(ADDRESS, openapi, methods=["GET"])]
+        async def answer(_request: Request) -> Response:
+            return Response(body, media_type="application/json", headers={"Cache-Control": "max-age=300"})
+
+        return Route(address, answer, methods=["GET"])
+
+    return [route(ADDRESS, document(services.settings)), route(STREAM_ADDRESS, asyncapi.document())]
 
 
 def text() -> str:
@@ -172,6 +179,19 @@ def _own_paths() -> dict[str, Any]:
                     "200": {"description": "The metrics.", "content": text},
                     "401": {"description": "The token is missing or wrong.", "content": text},
                     "403": {"description": "Asked from another machine.", "content": text},
+                },
+            }
+        },
+        STREAM_ADDRESS: {
+            "get": {
+                "operationId": "asyncapi",
+                "summary": "The AsyncAPI document of the live stream.",
+                "security": [],
+                "responses": {
+                    "200": {
+                        "description": "The document.",
+                        "content": {"application/json": {"schema": {"type": "object"}}},
+                    }
                 },
             }
         },

@@ -146,7 +146,7 @@ class Conversation:
                 message.sub,
             )
             return
-        terms, snapshot = subscription.group.terms, subscription.snapshot
+        tier, snapshot = subscription.group.tier, subscription.snapshot
         head: dict[str, Any] = {"op": "page", "sub": message.sub}
         before = message.before
         ended = before is None
@@ -161,8 +161,8 @@ class Conversation:
         await session.writable()
         begun = time.perf_counter()
         try:
-            until = terms.until(time.time_ns() // 1_000_000)
-            limit = min(message.limit, terms.rows)
+            until = tier.until(time.time_ns() // 1_000_000)
+            limit = min(message.limit, tier.rows)
             page = await self._search.page(subscription.group.filter, limit, before, until)
         except SearchRequestError as error:
             session.send_error(ErrorCode.BAD_POSITION, str(error), message.sub)

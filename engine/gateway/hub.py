@@ -20,7 +20,7 @@ from engine.gateway.poll import Poll
 from engine.gateway.push import Push
 from engine.gateway.replay import Replay
 from engine.gateway.session import Session, SessionEnd
-from engine.gateway.subscription import Group, Saved, Subscription, Terms
+from engine.gateway.subscription import Group, Saved, Subscription
 from engine.gateway.tape import SLICE, Tape, TapeLostError
 from engine.metrics import GatewayMetrics
 from engine.processes.ending import end
@@ -29,7 +29,7 @@ from engine.settings import Settings
 from engine.tracing import Tracing
 from schemas.filter import Filter
 from schemas.messages import HEARTBEAT_S, CloseCode, ErrorCode, Heartbeat
-from schemas.tier import Delivery
+from schemas.tier import Delivery, Tier
 
 log = logging.getLogger(__name__)
 
@@ -79,7 +79,7 @@ class Hub:
         self._poll = Poll(self.tape, search, self.meter, self._wake)
         self._replay = Replay(self.tape)
         self._overload = Overload()
-        self._groups: dict[tuple[str, Terms], Group] = {}
+        self._groups: dict[tuple[str, Tier], Group] = {}
         self._loading = Loading(self, search, self._replay, settings.search_concurrency)
         self._caught_up = time.monotonic()
         self._behind_since: float | None = None
@@ -157,7 +157,7 @@ class Hub:
         `channel` is the saved channel that the filter is of.
         """
         self.unsubscribe(session, name)
-        group = self._group(wanted, Terms.of(session.identity.tier))
+        group = self._group(wanted, session.identity.tier)
         subscription = Subscription(session, name, group, rows, channel, self._begin_anew)
         group.members[subscription] = None
         session.subscriptions[name] = subscription
@@ -179,22 +179,22 @@ class Hub:
         del group.members[subscription]
         if not group.members:
             del self._groups[group.key]
-            self.metrics.groups[group.terms.delivery].dec()
-            (self._push if group.terms.delivery is Delivery.PUSH else self._poll).leave(group)
+            self.metrics.groups[group.tier.delivery].dec()
+            (self._push if group.tier.delivery is Delivery.PUSH else self._poll).leave(group)
         return True
 
     def _begin_anew(self, subscription: Subscription) -> None:
         self._loading.begin(subscription, None)
 
-    def _group(self, wanted: Filter, terms: Terms) -> Group:
-        group = self._groups.get((wanted.key, terms))
+    def _group(self, wanted: Filter, tier: Tier) -> Group:
+        group = self._groups.get((wanted.key, tier))
         if group is None:
             now = asyncio.get_running_loop().time()
-            until = terms.until(time.time_ns() // 1_000_000)
-            group = Group(wanted, terms, self.tape.position._replace(until=until), now)
+            until = tier.until(time.time_ns() // 1_000_000)
+            group = Group(wanted, tier, self.tape.position._replace(until=until), now)
             self._groups[group.key] = group
-            self.metrics.groups[terms.delivery].inc()
-            if terms.delivery is Delivery.PUSH:
+            self.metrics.groups[tier.delivery].inc()
+            if tier.delivery is Delivery.PUSH:
                 self._push.join(group)
             else:
                 self._poll.join(group, now, self._overload.step.poll)

@@ -158,7 +158,7 @@ class Loading:
     async def _search_snapshot(self, group: Group, rows: int) -> _Found:
         async with self._turns:
             del self._queued[group.key, rows]
-            until = group.terms.until(time.time_ns() // 1_000_000)
+            until = group.tier.until(time.time_ns() // 1_000_000)
             # Before the search: what is announced from here on comes in batches.
             position = self._source.tape.position._replace(until=until)
             if not rows:
@@ -190,7 +190,7 @@ class Loading:
             position = StreamPosition.parse(since)
         except PositionError:
             return Gap.OTHER
-        if (position.until is None) != (group.terms.delay_s == 0):
+        if (position.until is None) != (group.tier.delay_s == 0):
             # From a tier with another delay: what of the tape it has seen is another question.
             return Gap.OTHER
         if subscription.channel is not None and not has_mark(since, group.mark):
@@ -200,9 +200,9 @@ class Loading:
         if isinstance(missed, Gap):
             return missed
         if position.until is None:
-            return batches(missed, position, group.terms.rows, group.mark)
+            return batches(missed, position, group.tier.rows, group.mark)
         # It is what the client says: nothing newer than it may see now was ever shown.
-        shown = min(position.until, group.terms.until(time.time_ns() // 1_000_000) or 0)
+        shown = min(position.until, group.tier.until(time.time_ns() // 1_000_000) or 0)
         return await self._missed_behind(
             group,
             position,
@@ -214,7 +214,7 @@ class Loading:
         self, group: Group, since: StreamPosition, to: StreamPosition, gone: list[Announced]
     ) -> list[Batch] | Gap:
         """As the tape is ahead of what a delayed tier may see, its rows come from a search."""
-        until = group.terms.until(time.time_ns() // 1_000_000)
+        until = group.tier.until(time.time_ns() // 1_000_000)
         assert until is not None
         found = await self._search.since(
             group.filter,
@@ -226,7 +226,7 @@ class Loading:
         if found.total > len(found.rows):
             return Gap.TOO_FAR
         rows = announced_of(found.rows)
-        size = group.terms.rows
+        size = group.tier.rows
         parts = [rows[start : start + size] for start in range(0, len(rows), size)] or [[]]
         # Until the last part is there the client stands where it stood.
         stood, reached = since.text(group.mark), to._replace(until=until).text(group.mark)

@@ -42,7 +42,7 @@ class Poll:
         """Search for a group from one interval after now on."""
         group.slot = self._index.add(group.filter)
         self._groups[group.slot] = group
-        group.next_at = now + factor * group.terms.interval_ms / 1000
+        group.next_at = now + factor * group.tier.interval_ms / 1000
         self.schedule.put(group)
 
     def leave(self, group: Group) -> None:
@@ -59,14 +59,14 @@ class Poll:
         for slot in gone:
             group = self._groups[slot]
             # As far as any search may have come by now, also one that is under way, or that was one member's alone.
-            shown = group.terms.until(now_ms)
+            shown = group.tier.until(now_ms)
             if shown is None or announced.trade.ts <= shown:
                 group.withdraw(announced)
 
     def put_off(self, now: float, factor: float) -> None:
         """Leave the searches that are due for later: there is no source."""
         for group in list(self.schedule.due(now)):
-            group.next_at = now + factor * group.terms.interval_ms / 1000
+            group.next_at = now + factor * group.tier.interval_ms / 1000
             self.schedule.put(group)
 
     def start_due(self, now: float, factor: float) -> None:
@@ -107,14 +107,14 @@ class Poll:
             log.exception("the search of a group failed: %s", group.filter.key)
             group.failing = True
         now = loop.time()
-        group.next_at = max(group.next_at + factor * group.terms.interval_ms / 1000, now)
+        group.next_at = max(group.next_at + factor * group.tier.interval_ms / 1000, now)
         if group.members:
             self.schedule.put(group)
             self._wake()
 
     async def _look(self, group: Group) -> None:
         after, position = group.after, self._tape.position
-        until = group.terms.until(time.time_ns() // 1_000_000)
+        until = group.tier.until(time.time_ns() // 1_000_000)
         if position.offsets == after.offsets and until is None and not group.pending:
             return
         begun = time.perf_counter()
@@ -122,7 +122,7 @@ class Poll:
             group.filter,
             [offset.seq for offset in after.offsets],
             [offset.seq for offset in position.offsets],
-            group.terms.rows,
+            group.tier.rows,
             None if until is None else (after.until, until),
         )
         self._meter.metrics.query[QueryKind.POLL].observe_many(time.perf_counter() - begun)

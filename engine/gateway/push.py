@@ -87,5 +87,5 @@ class Push:
     def _send(self, group: Group, now: float, pos: str, factor: float) -> None:
         rows, skipped, gone = group.pending.take()
         group.send(Batch(rows, skipped, gone, pos + group.mark), now)
-        group.next_at = now + factor * group.terms.interval_ms / 1000
+        group.next_at = now + factor * group.tier.interval_ms / 1000
         self._meter.pushed(rows, self._matched_ns)

@@ -1,4 +1,4 @@
-"""Subscriptions, and the groups in which those of equal filter and terms share one match and one batch."""
+"""Subscriptions, and the groups in which those of equal filter and tier share one match and one batch."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from engine.gateway.frames import Batch
 from engine.gateway.pending import Pending
 from schemas.filter import Filter
 from schemas.stream_position import StreamPosition, mark_of
-from schemas.tier import Delivery, Tier
+from schemas.tier import Tier
 
 if TYPE_CHECKING:
     from engine.gateway.session import Session
@@ -21,39 +21,21 @@ POSITION_S: Final = 30.0
 """A group without trades is told the position this often, so that its clients can resume."""
 
 
-class Terms(NamedTuple):
-    """What of a tier decides how a filter's trades are delivered."""
-
-    delivery: Delivery
-    interval_ms: int
-    delay_s: int
-    rows: int
-
-    @classmethod
-    def of(cls, tier: Tier) -> Terms:
-        """The terms of a tier."""
-        return cls(tier.delivery, tier.interval_ms, tier.delay_s, tier.rows)
-
-    def until(self, now_ms: int) -> int | None:
-        """The newest exchange time that may be shown, unix ms; None is live."""
-        return now_ms - self.delay_s * 1000 if self.delay_s else None
-
-
 class Group:
-    """All subscriptions of one filter on the same terms."""
+    """All subscriptions of one filter in the same tier."""
 
     __slots__ = (
         "after", "failing", "filter", "mark", "members", "next_at", "pending", "positioned_at", "scheduled", "shown_to",
-        "slot", "terms",
+        "slot", "tier",
     )  # fmt: skip
 
-    def __init__(self, wanted: Filter, terms: Terms, after: StreamPosition, now: float) -> None:
+    def __init__(self, wanted: Filter, tier: Tier, after: StreamPosition, now: float) -> None:
         self.filter = wanted
-        self.terms = terms
+        self.tier = tier
         self.mark = mark_of(wanted.key)
         """What its positions end with."""
         self.members: dict[Subscription, None] = {}
-        self.pending = Pending(terms.rows)
+        self.pending = Pending(tier.rows)
         self.slot = -1
         """Its place in the index of filters."""
         self.next_at = 0.0
@@ -69,9 +51,9 @@ class Group:
         """The position that its members were last told."""
 
     @property
-    def key(self) -> tuple[str, Terms]:
+    def key(self) -> tuple[str, Tier]:
         """What equal groups share."""
-        return self.filter.key, self.terms
+        return self.filter.key, self.tier
 
     def withdraw(self, announced: Announced) -> None:
         """A trade left the filter; where so many did that a batch cannot say it, all members get a new snapshot."""
@@ -145,7 +127,7 @@ class Subscription:
         """Send a batch, or hold what is in it: the newest rows of all that is held are sent later."""
         if self.loading or self.held is not None or self.session.clogged:
             if self.held is None:
-                self.held = Pending(self.group.terms.rows)
+                self.held = Pending(self.group.tier.rows)
                 self.session.holds(self)
             self.held.absorb(batch.rows, batch.skipped, batch.gone)
             self.held_pos = batch.pos
