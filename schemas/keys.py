@@ -92,8 +92,13 @@ CHANNEL_CHANGES = "ft:channels:changes"
 
 
 def connections(user: str) -> str:
-    """Sorted set of one user: open connections on all gateways by the time at which they lapse, unix ms."""
+    """Sorted set of one user: open connections as `<gateway>:<session>` by the time at which they lapse, unix ms."""
     return f"ft:{{u:{user}}}:connections"
+
+
+def gateway(gateway_id: str) -> str:
+    """String that expires: the number of a running gateway's last sign of life."""
+    return f"ft:gateway:{gateway_id}"
 
 
 def ticket(ticket_id: str) -> str:

@@ -422,6 +422,53 @@ def test_the_clients_of_a_gateway_that_is_killed_go_on_at_another_one(own: Setti
     run(scenario())
 
 
+def test_a_user_who_loses_all_connections_with_a_killed_gateway_is_let_in_with_all_elsewhere(
+    own: Settings, market: Market
+) -> None:
+    async def come_back(running: Gateway, opened: AsyncExitStack) -> None:
+        await opened.enter_async_context(running.client())
+
+    async def scenario() -> None:
+        limit = own.connections
+        async with gateway(own) as other, process(own) as (started, address), AsyncExitStack() as opened:
+            first = Gateway(other.services, int(address.rpartition(":")[2]))
+            async with AsyncExitStack() as lost:
+                peers = [await lost.enter_async_context(first.client()) for _ in range(limit)]
+                async with other.connected(other.token()) as peer:
+                    assert await peer.closed() == CloseCode.TOO_MANY
+                started.kill()
+                assert [await peer.closed() for peer in peers] == [1006] * limit
+                await asyncio.gather(*(come_back(other, opened) for _ in range(limit)))
+            async with other.connected(other.token()) as peer:
+                assert await peer.closed() == CloseCode.TOO_MANY
+
+    run(scenario())
+
+
+def test_a_gateway_that_stood_still_counts_its_connections_again(own: Settings, market: Market) -> None:
+    async def scenario() -> None:
+        async with gateway(own, connections=1) as one, gateway(own, connections=1) as two, one.client():
+            with connect(own) as client:
+                # What others do who take it for dead.
+                client.delete(keys.connections("ann"), keys.gateway(one.services.connections.gateway))
+                await until(lambda: client.zcard(keys.connections("ann")), "its next sign of life")
+            async with two.connected(two.token()) as peer:
+                assert await peer.closed() == CloseCode.TOO_MANY
+
+    run(scenario())
+
+
+def test_a_gateway_that_stops_leaves_no_sign_of_life(own: Settings, market: Market) -> None:
+    async def scenario() -> None:
+        with connect(own) as client:
+            async with gateway(own) as running:
+                key = keys.gateway(running.services.connections.gateway)
+                await until(lambda: client.exists(key), "its sign of life")
+            assert not client.exists(key)
+
+    run(scenario())
+
+
 @LIVE
 def test_an_error_that_nobody_foresaw_ends_nothing_and_new_snapshots_follow(
     own: Settings, market: Market, tier: str, monkeypatch: pytest.MonkeyPatch

@@ -7,10 +7,11 @@ import logging
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from types import FrameType
 
 import uvicorn
+from redis.exceptions import RedisError
 
 from engine.access.connections import Connections
 from engine.access.secret import resolve_secret
@@ -32,6 +33,7 @@ from web.access import listed_origins
 from web.app import build
 from web.http_connection import HttpConnection
 from web.services import Services
+from web.stream import LEASE_S
 from web.wire import Wire
 
 PING_S, PONG_S = 10.0, 15.0
@@ -87,6 +89,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         conversation = Conversation(hub, channels, search)
         hub.start()
         stack.push_async_callback(hub.stop)
+        stack.push_async_callback(_stop_counting, connections)
         tasks = [
             asyncio.create_task(work)
             for work in (conversation.follow_channels(), keep_leases(hub, connections), metrics.run())
@@ -103,6 +106,13 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             conversation=conversation,
             metrics=metrics,
         )
+
+
+async def _stop_counting(connections: Connections) -> None:
+    # Where Redis is away, the sign of life lapses.
+    with suppress(RedisError, OSError):
+        async with asyncio.timeout(LEASE_S):
+            await connections.stop()
 
 
 class GatewayServer(uvicorn.Server):

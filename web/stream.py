@@ -14,6 +14,7 @@ from starlette.routing import BaseRoute, WebSocketRoute
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from engine.access.connections import WAIT_S
 from engine.access.tokens import Identity
 from engine.gateway.session import Session, SessionEnd
 from engine.metrics import Refusal
@@ -28,7 +29,10 @@ log = structlog.get_logger(__name__)
 PATH: Final = "/v1/stream"
 
 LEASE_S: Final = 2.0
-"""How long Redis may take to count a connection, or to forget it; a client is not kept waiting for longer."""
+"""How long Redis may take to count a connection, or to forget it."""
+
+PLACE_S: Final = WAIT_S + LEASE_S
+"""How long a client that would have one connection too many is kept waiting, as a gateway may have died."""
 
 
 class Stream:
@@ -110,6 +114,9 @@ class Stream:
                 CloseCode.TOO_MANY,
                 f"More than {self._services.settings.connections} connections of one user.",
             )
+        if self._hub.draining:
+            await self._release(session)
+            raise self._refused(Refusal.DRAINING, CloseCode.GOING_AWAY, "The gateway stops; connect again.")
         wire.on_unclog = session.unclog
         self._hub.enter(session)
         log.info("session begins", session=session.id, user=identity.user, tier=identity.tier.name)
@@ -131,10 +138,14 @@ class Stream:
 
     async def _admitted(self, session: Session) -> bool:
         """Whether the user may have one more connection; counted on this gateway alone while Redis is away."""
-        user = session.identity.user
+        connections, user = self._services.connections, session.identity.user
+        now_ms = time.time_ns() // 1_000_000
         try:
             async with asyncio.timeout(LEASE_S):
-                return await self._services.connections.admit(user, session.id, time.time_ns() // 1_000_000)
+                if await connections.admit(user, session.id, now_ms):
+                    return True
+            async with asyncio.timeout(PLACE_S):
+                return await connections.await_place(user, session.id, now_ms)
         except (RedisError, OSError):  # TimeoutError is an OSError
             mine = sum(other.identity.user == user for other in self._hub.sessions)
             return mine < self._services.settings.connections

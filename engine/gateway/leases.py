@@ -1,4 +1,4 @@
-"""Keeps the places of open sessions among their users' connections, which lapse where a gateway dies."""
+"""Keeps the places of open sessions among their users' connections, which come free where a gateway dies."""
 
 from __future__ import annotations
 
@@ -8,18 +8,28 @@ import time
 
 from redis.exceptions import RedisError
 
-from engine.access.connections import RENEW_S, Connections
+from engine.access.connections import BEAT_MS, RENEW_S, Connections
 from engine.gateway.hub import Hub
 
 log = logging.getLogger(__name__)
 
 
 async def keep_leases(hub: Hub, connections: Connections) -> None:
-    """Renew them for ever, until cancelled."""
+    """Give signs of life and renew them for ever, until cancelled."""
+    loop = asyncio.get_running_loop()
+    renew_at = 0.0
+    away = False
     while True:
-        await asyncio.sleep(RENEW_S)
         try:
-            open_now = [(session.identity.user, session.id) for session in hub.sessions]
-            await connections.renew(open_now, time.time_ns() // 1_000_000)
+            # A gateway that others took for dead, as after a pause or with Redis emptied, says at once what it has.
+            if not await connections.beat() or loop.time() >= renew_at:
+                open_now = [(session.identity.user, session.id) for session in hub.sessions]
+                await connections.renew(open_now, time.time_ns() // 1_000_000)
+                renew_at = loop.time() + RENEW_S
+            away = False
         except (RedisError, OSError) as error:
-            log.warning("connections cannot be renewed: %s", error)
+            if not away:
+                log.warning("connections cannot be renewed: %s", error)
+            away = True
+            renew_at = 0.0
+        await asyncio.sleep(BEAT_MS / 1000)
