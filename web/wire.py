@@ -40,14 +40,12 @@ class Wire(WebSocketsSansIOProtocol):
 
     on_unclog: Callable[[], None] | None = None
 
+    clogged = False
+    """Whether more is unsent than it should hold."""
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._controls = Rate(CONTROLS_PER_MINUTE)
-
-    @property
-    def clogged(self) -> bool:
-        """Whether more is unsent than it should hold."""
-        return not self.writable.is_set()
 
     def connection_made(self, transport: Any) -> None:
         """The protocol's own, with the buffer's bound."""
@@ -109,26 +107,33 @@ class Wire(WebSocketsSansIOProtocol):
         super().handle_parser_exception()
         self._linger()
 
+    def pause_writing(self) -> None:
+        """The protocol's own, in a form that each frame can look at."""
+        super().pause_writing()
+        self.clogged = True
+
     def resume_writing(self) -> None:
         """The protocol's own; then the session may send what it held."""
         super().resume_writing()
+        self.clogged = False
         if self.on_unclog is not None and not self.close_sent:
             self.on_unclog()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The protocol's own; nobody needs to wait any more until this connection takes frames."""
         super().connection_lost(exc)
+        self.clogged = False
         if self.on_unclog is not None:
             self.on_unclog()
 
     def write(self, frame: Frame) -> None:
         """Send a frame, or leave it in the transport's buffer; after the end it does nothing."""
-        if self.close_sent or self.disconnected or self.conn.state is not State.OPEN:
+        if self.disconnected or self.conn.state is not State.OPEN:
             return
-        if frame.wire is None:
+        if (wire := frame.wire) is None:
             opcode = Opcode.BINARY if frame.binary else Opcode.TEXT
-            frame.wire = WebSocketFrame(opcode, frame.payload).serialize(mask=False)
-        self.transport.write(frame.wire)
+            wire = frame.wire = WebSocketFrame(opcode, frame.payload).serialize(mask=False)
+        self.transport.write(wire)
 
     def close(self, code: int, reason: str) -> None:
         """Say why, and cut the connection where it does not end by itself within LINGER_S."""

@@ -12,10 +12,11 @@ from schemas.messages import Encoding, ServerMessage
 class Frame:
     """One encoded message."""
 
-    __slots__ = ("binary", "payload", "wire")
+    __slots__ = ("binary", "payload", "size", "wire")
 
     def __init__(self, payload: bytes, binary: bool) -> None:
         self.payload = payload
+        self.size = len(payload)
         self.binary = binary
         self.wire: bytes | None = None
         """The same within a WebSocket frame; whoever makes it first leaves it here."""

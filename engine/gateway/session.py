@@ -109,19 +109,21 @@ class Session:
         self._meter.metrics.errors[code].inc()
         self.send(Error(code, message, sub))
 
-    def send_batch(self, subscription: Subscription, batch: Batch) -> None:
+    def send_batch(self, subscription: Subscription, batch: Batch, now: float | None = None) -> None:
         """Send a batch, encoded once for all who have the same."""
-        self._meter.rows += len(batch.rows)
-        self._meter.skipped += batch.skipped
-        self.write(batch.frame(subscription.name, self.encoding))
+        meter = self._meter
+        meter.rows += len(batch.rows)
+        meter.skipped += batch.skipped
+        self.write(batch.frame(subscription.name, self.encoding), now)
 
-    def write(self, frame: Frame) -> None:
-        """Send a frame; from then on the session may be clogged."""
-        self._meter.frames += 1
-        self._meter.bytes += len(frame.payload)
-        self.sent_at = self._clock()
-        self._outlet.write(frame)
-        if self.clogged_since is None and self._outlet.clogged:
+    def write(self, frame: Frame, now: float | None = None) -> None:
+        """Send a frame; from then on the session may be clogged. `now` saves who writes to thousands a look."""
+        meter, outlet = self._meter, self._outlet
+        meter.frames += 1
+        meter.bytes += frame.size
+        self.sent_at = self._clock() if now is None else now
+        outlet.write(frame)
+        if outlet.clogged and self.clogged_since is None:
             self.clogged_since = self.sent_at
             self._writable.clear()
 

@@ -68,7 +68,7 @@ class Group:
         self.positioned_at = now
         self.shown_to = batch.pos
         for member in self.members:
-            member.deliver(batch)
+            member.deliver(batch, now)
 
 
 class Saved(NamedTuple):
@@ -123,9 +123,9 @@ class Subscription:
         self.begin_anew = begin_anew
         """Sends a new snapshot in place of all that is held."""
 
-    def deliver(self, batch: Batch) -> None:
+    def deliver(self, batch: Batch, now: float) -> None:
         """Send a batch, or hold what is in it: the newest rows of all that is held are sent later."""
-        if self.loading or self.held is not None or self.session.clogged:
+        if self.loading or self.held is not None or self.session.clogged_since is not None:
             if self.held is None:
                 self.held = Pending(self.group.tier.rows)
                 self.session.holds(self)
@@ -134,7 +134,7 @@ class Subscription:
             if self.held.overflowed:
                 self.begin_anew(self)
         else:
-            self.session.send_batch(self, batch)
+            self.session.send_batch(self, batch, now)
 
     def release(self) -> None:
         """Send what is held, if the client can take it and has its snapshot."""
