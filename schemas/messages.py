@@ -31,6 +31,7 @@ HEARTBEAT_S: Final = 10.0
 
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 Count = Annotated[int, msgspec.Meta(ge=0, le=1_000_000)]
+Scalar = bool | int | float | str | None
 Row = tuple[Any, ...]
 
 
@@ -108,7 +109,7 @@ class History(_Message, tag="history"):
 class Ping(_Message, tag="ping"):
     """A round trip of the application; `t` comes back as it was."""
 
-    t: Any = None
+    t: Scalar = None
 
 
 ClientMessage = Hello | Subscribe | Unsubscribe | History | Ping
@@ -183,7 +184,7 @@ class Error(_Message, tag="error", omit_defaults=True):
 class Pong(_Message, tag="pong"):
     """Answer to `ping`."""
 
-    t: Any
+    t: Scalar
 
 
 ServerMessage = Welcome | Snapshot | Batch | Page | Heartbeat | Error | Pong

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import re
 from typing import Final, NamedTuple
 
 import msgspec
@@ -16,6 +17,7 @@ LONGEST: Final = 400_000
 
 _PREFIX: Final = "p1_"
 _MARK: Final = "."
+_DIGEST: Final = re.compile(r"[0-9a-f]{8}\Z")
 _STREAM_ID_LIMIT: Final = 2**64
 
 
@@ -58,7 +60,10 @@ class StreamPosition(NamedTuple):
         try:
             if len(text) > LONGEST or not text.startswith(_PREFIX):
                 raise ValueError
-            body = text.removeprefix(_PREFIX).partition(_MARK)[0].encode("ascii")
+            head, dot, digest = text.removeprefix(_PREFIX).partition(_MARK)
+            if dot and not _DIGEST.match(digest):
+                raise ValueError
+            body = head.encode("ascii")
             packed = base64.b64decode(body + b"=" * (-len(body) % 4), altchars=b"-_", validate=True)
             position = _decode(packed)
             for offset in position.offsets:
