@@ -54,7 +54,7 @@ async def publish(
     settings = Settings.load(redis_url=url)
     start = int(checkpoint.read_text()) if checkpoint.exists() else 0
     async with connect_async(settings) as client, Publisher(client, settings, Policy.WAIT) as publisher:
-        while not stop.exists():
+        while True:
             prints = chunk(start)
             await publisher.put(prints)
             await publisher.drain()
@@ -62,6 +62,9 @@ async def publish(
             partial = checkpoint.with_suffix(".new")
             partial.write_text(str(start))
             partial.replace(checkpoint)
+            # Not before: Redis may have prints of this chunk from a feed that was killed before it could note them.
+            if stop.exists():
+                return
             await asyncio.sleep(pause_s)
 
 
