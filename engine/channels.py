@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -19,6 +18,7 @@ from redis.exceptions import ResponseError, WatchError
 from engine.backoff import Backoff
 from engine.channel_changes import follow
 from engine.channel_reading import channel_of, first_fault, readable, require, unknown, unreadable
+from engine.clock import now_ms
 from engine.search_index import wanted_fields
 from schemas import keys
 from schemas.channel import (
@@ -61,7 +61,7 @@ class Channels:
 
         self._client = client
         self._document = channel_document(client)
-        self._now = now or (lambda: time.time_ns() // 1_000_000)
+        self._now = now or now_ms
         self._writes = asyncio.Semaphore(WRITES)
         self._rng = random.Random()
         self._prepared = False

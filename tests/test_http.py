@@ -17,6 +17,7 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 from starlette.datastructures import QueryParams
 
+from engine.clock import now_ms
 from engine.search_index import drop_index, ensure_index
 from engine.settings import Settings
 from engine.stats import (
@@ -42,7 +43,6 @@ from tests.trade_strategies import a_trade, filters, trades
 from web.app import build
 from web.headers import HEADERS
 from web.parameters import Parameters, duration_text
-from web.searching import now_ms
 from web.stats import PARAMETERS as STATS_PARAMETERS
 from web.trades import PARAMETERS as TRADES_PARAMETERS
 

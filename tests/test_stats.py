@@ -226,7 +226,7 @@ def test_a_delayed_tier_gets_the_sums_behind_the_clock(client: redis.Redis, sett
         answers = [await ask.get("/v1/stats", {"window": "1h"}, tier) for tier in ("free", "pro")]
         return [answer.json()["trades"] for answer in answers]
 
-    from web.searching import now_ms
+    from engine.clock import now_ms
 
     now = now_ms()
     write(client, [a_trade(1, ts=now - 1_000_000), a_trade(2, ts=now - 100_000), a_trade(3, ts=now)])

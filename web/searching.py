@@ -28,8 +28,3 @@ class Searchers:
         identity = await require_identity(request.scope, self._services.settings, self._services.access)
         self._rates.count(identity.user, time.monotonic())
         return identity
-
-
-def now_ms() -> int:
-    """Unix ms."""
-    return time.time_ns() // 1_000_000

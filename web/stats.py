@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from engine.clock import now_ms
 from engine.metrics import QueryKind
 from engine.stats import (
     BUCKETS,
@@ -27,7 +28,7 @@ from engine.stats import (
 from schemas.errors import SearchError
 from schemas.filter_text import parse_filter
 from web.parameters import Parameters
-from web.searching import Searchers, now_ms
+from web.searching import Searchers
 from web.services import Services
 
 PARAMETERS: Final = ("q", "window", "buckets", "top")

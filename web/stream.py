@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-import time
 from contextlib import suppress
 from typing import Any, Final
 
@@ -16,6 +15,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from engine.access.connections import WAIT_S
 from engine.access.tokens import Identity
+from engine.clock import now_ms
 from engine.gateway.session import Session, SessionEnd
 from engine.metrics import Refusal
 from schemas.errors import AccessError, MessageError
@@ -139,13 +139,13 @@ class Stream:
     async def _admitted(self, session: Session) -> bool:
         """Whether the user may have one more connection; counted on this gateway alone while Redis is away."""
         connections, user = self._services.connections, session.identity.user
-        now_ms = time.time_ns() // 1_000_000
+        at_ms = now_ms()
         try:
             async with asyncio.timeout(LEASE_S):
-                if await connections.admit(user, session.id, now_ms):
+                if await connections.admit(user, session.id, at_ms):
                     return True
             async with asyncio.timeout(PLACE_S):
-                return await connections.await_place(user, session.id, now_ms)
+                return await connections.await_place(user, session.id, at_ms)
         except (RedisError, OSError):  # TimeoutError is an OSError
             mine = sum(other.identity.user == user for other in self._hub.sessions)
             return mine < self._services.settings.connections

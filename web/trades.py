@@ -10,10 +10,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from engine.clock import now_ms
 from engine.metrics import QueryKind
 from schemas.filter_text import parse_filter
 from web.parameters import Parameters
-from web.searching import Searchers, now_ms
+from web.searching import Searchers
 from web.services import Services
 
 PARAMETERS: Final = ("q", "limit", "before")

@@ -10,6 +10,7 @@ from typing import Any, Final
 from redis.exceptions import RedisError
 
 from engine.channels import Channels
+from engine.clock import now_ms
 from engine.gateway.announced import announced_of
 from engine.gateway.frames import rows_message
 from engine.gateway.hub import Hub
@@ -161,7 +162,7 @@ class Conversation:
         await session.writable()
         begun = time.perf_counter()
         try:
-            until = tier.until(time.time_ns() // 1_000_000)
+            until = tier.until(now_ms())
             limit = min(message.limit, tier.rows)
             page = await self._search.page(subscription.group.filter, limit, before, until)
         except SearchRequestError as error:

@@ -12,6 +12,7 @@ from typing import Any, Final
 import redis.asyncio
 from redis.exceptions import BusyLoadingError, RedisError
 
+from engine.clock import now_ms
 from engine.gateway.announced import Announced
 from engine.gateway.loading import Loading
 from engine.gateway.meter import Meter
@@ -130,7 +131,7 @@ class Hub:
         """A client was let in."""
         self.sessions[session] = None
         self.metrics.sessions[session.identity.tier.name].inc()
-        session.send(session.welcome(self.tape.position.epoch, time.time_ns() // 1_000_000))
+        session.send(session.welcome(self.tape.position.epoch, now_ms()))
         if self.source_error is not None:
             session.send_error(ErrorCode.SOURCE_UNAVAILABLE, self.source_error)
 
@@ -190,7 +191,7 @@ class Hub:
         group = self._groups.get((wanted.key, tier))
         if group is None:
             now = asyncio.get_running_loop().time()
-            until = tier.until(time.time_ns() // 1_000_000)
+            until = tier.until(now_ms())
             group = Group(wanted, tier, self.tape.position._replace(until=until), now)
             self._groups[group.key] = group
             self.metrics.groups[tier.delivery].inc()
@@ -297,9 +298,9 @@ class Hub:
         self.source_error = None
         log.warning("Redis answers again")
         self._loading.source_is_back()
-        now_ms = time.time_ns() // 1_000_000
+        at_ms = now_ms()
         for session in self.sessions:
-            session.send(Heartbeat(now_ms, self.lag_ms))
+            session.send(Heartbeat(at_ms, self.lag_ms))
 
     def _wake(self) -> None:
         """Set the timer to the next group that is due."""
@@ -342,13 +343,13 @@ class Hub:
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(SWEEP_S)
-            now, now_ms, lag_ms = loop.time(), time.time_ns() // 1_000_000, self.lag_ms
+            now, at_ms, lag_ms = loop.time(), now_ms(), self.lag_ms
             heartbeat_s = HEARTBEAT_S if self.available else AWAY_HEARTBEAT_S
             for place, session in enumerate(list(self.sessions)):
                 try:
-                    session.look(now, now_ms, lag_ms, heartbeat_s)
-                except SessionEnd as end:
-                    session.close(end.code, end.message)
+                    session.look(now, at_ms, lag_ms, heartbeat_s)
+                except SessionEnd as over:
+                    session.close(over.code, over.message)
                 except Exception:
                     log.exception("session %s failed", session.id)
                     session.close(INTERNAL_ERROR, "The gateway failed; connect again.")

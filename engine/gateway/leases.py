@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 
 from redis.exceptions import RedisError
 
 from engine.access.connections import BEAT_MS, RENEW_S, Connections
+from engine.clock import now_ms
 from engine.gateway.hub import Hub
 
 log = logging.getLogger(__name__)
@@ -24,7 +24,7 @@ async def keep_leases(hub: Hub, connections: Connections) -> None:
             # A gateway that others took for dead, as after a pause or with Redis emptied, says at once what it has.
             if not await connections.beat() or loop.time() >= renew_at:
                 open_now = [(session.identity.user, session.id) for session in hub.sessions]
-                await connections.renew(open_now, time.time_ns() // 1_000_000)
+                await connections.renew(open_now, now_ms())
                 renew_at = loop.time() + RENEW_S
             away = False
         except (RedisError, OSError) as error:

@@ -9,6 +9,7 @@ from typing import Final, NamedTuple, Protocol
 
 from redis.exceptions import RedisError
 
+from engine.clock import now_ms
 from engine.gateway.announced import Announced, announced_of
 from engine.gateway.frames import Batch, rows_message
 from engine.gateway.meter import Meter
@@ -158,7 +159,7 @@ class Loading:
     async def _search_snapshot(self, group: Group, rows: int) -> _Found:
         async with self._turns:
             del self._queued[group.key, rows]
-            until = group.tier.until(time.time_ns() // 1_000_000)
+            until = group.tier.until(now_ms())
             # Before the search: what is announced from here on comes in batches.
             position = self._source.tape.position._replace(until=until)
             if not rows:
@@ -202,7 +203,7 @@ class Loading:
         if position.until is None:
             return batches(missed, position, group.tier.rows, group.mark)
         # It is what the client says: nothing newer than it may see now was ever shown.
-        shown = min(position.until, group.tier.until(time.time_ns() // 1_000_000) or 0)
+        shown = min(position.until, group.tier.until(now_ms()) or 0)
         return await self._missed_behind(
             group,
             position,
@@ -214,7 +215,7 @@ class Loading:
         self, group: Group, since: StreamPosition, to: StreamPosition, gone: list[Announced]
     ) -> list[Batch] | Gap:
         """As the tape is ahead of what a delayed tier may see, its rows come from a search."""
-        until = group.tier.until(time.time_ns() // 1_000_000)
+        until = group.tier.until(now_ms())
         assert until is not None
         found = await self._search.since(
             group.filter,

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from redis.exceptions import RedisError
 
+from engine.clock import now_ms
 from engine.gateway.announced import Announced, announced_of
 from engine.gateway.frames import Batch
 from engine.gateway.meter import Meter
@@ -55,11 +56,11 @@ class Poll:
         if announced.was is None:
             return
         gone = set(self._index.match(announced.was)).difference(self._index.match(announced.trade))
-        now_ms = time.time_ns() // 1_000_000
+        at_ms = now_ms()
         for slot in gone:
             group = self._groups[slot]
             # As far as any search may have come by now, also one that is under way, or that was one member's alone.
-            shown = group.tier.until(now_ms)
+            shown = group.tier.until(at_ms)
             if shown is None or announced.trade.ts <= shown:
                 group.withdraw(announced)
 
@@ -114,7 +115,7 @@ class Poll:
 
     async def _look(self, group: Group) -> None:
         after, position = group.after, self._tape.position
-        until = group.tier.until(time.time_ns() // 1_000_000)
+        until = group.tier.until(now_ms())
         if position.offsets == after.offsets and until is None and not group.pending:
             return
         begun = time.perf_counter()
