@@ -151,6 +151,9 @@ class Settings(BaseSettings):
         120, "searches", "Requests of one user to `/v1/trades`, and to `/v1/stats`, at one gateway.", ge=1
     )
     connections: int = _row(10, "connections", "Connections of one user on all gateways.", ge=1)
+    page_dir: Path | None = _row(
+        None, "", "Folder of a built trader's page to serve; unset, the one that came with Flowtape."
+    )
 
     # Clients
     gateway_url: str = _row(

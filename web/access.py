@@ -142,14 +142,14 @@ def routes(services: Services) -> list[BaseRoute]:
     async def root(request: Request) -> Response:
         return await land(request, services)
 
-    return [Route("/", root)]
+    return [Route("/", root), *(services.page.routes() if services.page else [])]
 
 
 async def land(request: Request, services: Services) -> Response:
     """Trade a ticket for the session cookie and leave the address without it; else say who is let in."""
     ticket = request.query_params.get(PARAMETER)
     if ticket is None:
-        return await _greeting(request, services)
+        return services.page.index() if services.page else await _greeting(request, services)
     if request.method != "GET" or "prefetch" in _purpose(request):
         # What a browser does before a person follows the link must not use it up.
         return Response(status_code=HTTPStatus.NO_CONTENT, headers=_PLAIN_HEADERS)

@@ -15,6 +15,9 @@ POLICY: Final = (
 )
 """Scripts and styles come from the gateway's own files, none from within a page."""
 
+PAGE_POLICY: Final = POLICY + "; style-src 'self' 'nonce-{nonce}'"
+"""The trader's page: its table and its editor make style sheets of their own, which carry the page's nonce."""
+
 HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",

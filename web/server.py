@@ -32,6 +32,7 @@ from schemas.messages import CloseCode
 from web.access import listed_origins
 from web.app import build
 from web.http_connection import HttpConnection
+from web.page import BUILT, BuiltPage
 from web.services import Services
 from web.stream import LEASE_S
 from web.wire import Wire
@@ -105,6 +106,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             hub=hub,
             conversation=conversation,
             metrics=metrics,
+            page=BuiltPage(settings.page_dir or BUILT) if (settings.page_dir or BUILT).is_dir() else None,
         )
 
 

@@ -14,6 +14,7 @@ from engine.gateway.hub import Hub
 from engine.metrics import GatewayMetrics
 from engine.search_async import AsyncSearch
 from engine.settings import Settings
+from web.page import BuiltPage
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,3 +32,5 @@ class Services:
     conversation: Conversation
     """What clients of the stream say to the hub."""
     metrics: GatewayMetrics
+    page: BuiltPage | None
+    """None where the page was not built."""

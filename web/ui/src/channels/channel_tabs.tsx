@@ -1,0 +1,3 @@
+export function ChannelTabs() {
+  return null;
+}

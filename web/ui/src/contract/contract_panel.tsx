@@ -1,0 +1,3 @@
+export function ContractPanel() {
+  return null;
+}

@@ -1,0 +1,18 @@
+/** The start of the page. */
+
+import "./style/base.css";
+import { render } from "preact";
+import { App } from "./app";
+import { Page, PageContext } from "./state/page";
+
+const page = new Page();
+const root = document.getElementById("page");
+if (root === null) throw new Error("index.html has no #page.");
+render(
+  <PageContext.Provider value={page}>
+    <App />
+  </PageContext.Provider>,
+  root,
+);
+page.stream.open();
+page.tabs.setFilter(page.tabs.current.value, { text: "*", filter: {} });

@@ -1,0 +1,40 @@
+/** Everything that lives as long as the page, made once; components reach it by `usePage`. */
+
+import { signal } from "@preact/signals";
+import { createContext } from "preact";
+import { useContext } from "preact/hooks";
+import { Api } from "../protocol/api";
+import type { Trade } from "../protocol/trade";
+import { Stream } from "../stream/stream";
+import { Preferences } from "./preferences";
+import { Tabs } from "./tabs";
+
+export class Page {
+  readonly api = new Api();
+  readonly preferences = new Preferences();
+  readonly stream: Stream;
+  readonly tabs: Tabs;
+  /** Whether new rows wait until they are asked for (key `p`). */
+  readonly paused = signal(false);
+  /** The trade whose contract is open; null shows none. */
+  readonly contract = signal<Trade | null>(null);
+  /** Whether a trade with the flag `synthetic` was seen. */
+  readonly synthetic = signal(false);
+
+  constructor(stream = new Stream(streamUrl())) {
+    this.stream = stream;
+    this.tabs = new Tabs(stream);
+  }
+}
+
+function streamUrl(): string {
+  return `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/v1/stream`;
+}
+
+export const PageContext = createContext<Page | null>(null);
+
+export function usePage(): Page {
+  const page = useContext(PageContext);
+  if (page === null) throw new Error("usePage stands outside of PageContext.");
+  return page;
+}
