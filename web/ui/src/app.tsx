@@ -4,6 +4,7 @@ import { ChannelTabs } from "./channels/channel_tabs";
 import { ContractPanel } from "./contract/contract_panel";
 import { FilterBar } from "./filter/filter_bar";
 import { Pictures } from "./flow/pictures";
+import { Help } from "./keys/help";
 import { StatusBar } from "./status/status_bar";
 import { TradeTable } from "./table/trade_table";
 
@@ -18,6 +19,7 @@ export function App() {
         <TradeTable />
         <ContractPanel />
       </main>
+      <Help />
     </>
   );
 }

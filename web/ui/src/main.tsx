@@ -3,6 +3,8 @@
 import "./style/base.css";
 import { render } from "preact";
 import { App } from "./app";
+import { SHORTCUTS } from "./keys/shortcut_table";
+import { listen } from "./keys/shortcuts";
 import { Page, PageContext } from "./state/page";
 
 const page = new Page();
@@ -14,5 +16,6 @@ render(
   </PageContext.Provider>,
   root,
 );
+listen(page, SHORTCUTS);
 page.stream.open();
 page.tabs.setFilter(page.tabs.current.value, { text: "*", filter: {} });

@@ -6,12 +6,15 @@ import { useContext } from "preact/hooks";
 import { Api } from "../protocol/api";
 import type { Trade } from "../protocol/trade";
 import { Stream } from "../stream/stream";
+import { Actions } from "./actions";
 import { Preferences } from "./preferences";
 import { Tabs } from "./tabs";
 
 export class Page {
   readonly api = new Api();
   readonly preferences = new Preferences();
+  /** What the keyboard can ask of the parts; each offers its own in an effect. */
+  readonly actions = new Actions();
   readonly stream: Stream;
   readonly tabs: Tabs;
   /** Whether new rows wait until they are asked for (key `p`). */
