@@ -61,8 +61,12 @@ class Flow:
     trades: int = 0
     call_premium: float = 0.0
     put_premium: float = 0.0
-    bullish_premium: float = 0.0
-    bearish_premium: float = 0.0
+    calls_bought: float = 0.0
+    """Premium of calls at the ask or above; no leg of a spread, as `sentiment` says."""
+    calls_sold: float = 0.0
+    """Premium of calls at the bid or below."""
+    puts_bought: float = 0.0
+    puts_sold: float = 0.0
     call_volume: int = 0
     put_volume: int = 0
 
@@ -75,6 +79,26 @@ class Flow:
     def net_premium(self) -> float:
         """Calls minus puts."""
         return round(self.call_premium - self.put_premium, 2)
+
+    @property
+    def net_call_premium(self) -> float:
+        """Calls bought minus calls sold."""
+        return round(self.calls_bought - self.calls_sold, 2)
+
+    @property
+    def net_put_premium(self) -> float:
+        """Puts bought minus puts sold."""
+        return round(self.puts_bought - self.puts_sold, 2)
+
+    @property
+    def bullish_premium(self) -> float:
+        """Calls bought and puts sold."""
+        return self.calls_bought + self.puts_sold
+
+    @property
+    def bearish_premium(self) -> float:
+        """Calls sold and puts bought."""
+        return self.calls_sold + self.puts_bought
 
     @property
     def net_bullish_premium(self) -> float:
@@ -97,13 +121,17 @@ class Flow:
         if right == "C":
             self.call_premium += premium
             self.call_volume += volume
+            if sentiment == "bullish":
+                self.calls_bought += premium
+            elif sentiment == "bearish":
+                self.calls_sold += premium
         else:
             self.put_premium += premium
             self.put_volume += volume
-        if sentiment == "bullish":
-            self.bullish_premium += premium
-        elif sentiment == "bearish":
-            self.bearish_premium += premium
+            if sentiment == "bearish":
+                self.puts_bought += premium
+            elif sentiment == "bullish":
+                self.puts_sold += premium
 
 
 class Stats(NamedTuple):

@@ -146,8 +146,21 @@ def test_nets_and_ratios() -> None:
     flow.add("P", "bearish", 1, 50.0, 40)
     flow.add("C", "neutral", 1, 7.0, 1)
     assert (flow.net_premium, flow.net_bullish_premium) == (157.0, 350.0)
+    assert (flow.bullish_premium, flow.bearish_premium) == (400.0, 50.0)
     assert (flow.put_call_premium, flow.put_call_volume) == (0.4886, 1.9355)
     assert Flow().put_call_premium is None
+
+
+def test_net_premium_of_calls_and_of_puts_is_what_was_bought_minus_what_was_sold() -> None:
+    flow = Flow()
+    flow.add("C", "bullish", 1, 300.0, 1)
+    flow.add("C", "bearish", 1, 120.0, 1)
+    flow.add("P", "bearish", 1, 80.0, 1)
+    flow.add("P", "bullish", 1, 500.0, 1)
+    flow.add("C", "neutral", 1, 7.0, 1)
+    flow.add("P", "neutral", 1, 9.0, 1)
+    assert (flow.net_call_premium, flow.net_put_premium) == (180.0, -420.0)
+    assert flow.net_bullish_premium == flow.net_call_premium - flow.net_put_premium
 
 
 def test_no_trades_at_all_give_zeros_up_to_now(client: redis.Redis) -> None:
@@ -213,6 +226,7 @@ def test_over_http_the_sums_come_with_underlyings_and_series(client: redis.Redis
         "net_premium": 57.15,
     }
     assert found["net_bullish_premium"] == 50.15
+    assert (found["net_call_premium"], found["net_put_premium"]) == (100.25, 50.1)
     assert (found["put_call_premium"], found["put_call_volume"]) == (0.4671, 0.5)
     assert [each["underlying"] for each in found["underlyings"]] == ["SPY"]
     assert [(part["after"], part["to"], part["premium"]) for part in found["series"]] == [

@@ -54,6 +54,8 @@ class Sums(msgspec.Struct):
     call_premium: Dollars
     put_premium: Dollars
     net_premium: Annotated[float, msgspec.Meta(description="Calls minus puts, dollars.")]
+    net_call_premium: Annotated[float, msgspec.Meta(description="Calls bought minus calls sold, dollars.")]
+    net_put_premium: Annotated[float, msgspec.Meta(description="Puts bought minus puts sold, dollars.")]
     bullish_premium: Dollars
     bearish_premium: Dollars
     net_bullish_premium: Annotated[float, msgspec.Meta(description="Bullish minus bearish, dollars.")]

@@ -36,6 +36,9 @@ export interface Sums {
   readonly call_premium: number;
   readonly put_premium: number;
   readonly net_premium: number;
+  /** Calls bought (at the ask or above) minus calls sold; `net_put_premium` the same of puts. */
+  readonly net_call_premium: number;
+  readonly net_put_premium: number;
   readonly bullish_premium: number;
   readonly bearish_premium: number;
   readonly net_bullish_premium: number;
