@@ -5,6 +5,7 @@ import { ContractPanel } from "./contract/contract_panel";
 import { FilterBar } from "./filter/filter_bar";
 import { Pictures } from "./flow/pictures";
 import { Help } from "./keys/help";
+import { Fault } from "./status/fault";
 import { StatusBar } from "./status/status_bar";
 import { TradeTable } from "./table/trade_table";
 
@@ -12,12 +13,24 @@ export function App() {
   return (
     <>
       <StatusBar />
-      <ChannelTabs />
-      <FilterBar />
+      <Fault part="The list of channels">
+        <ChannelTabs />
+      </Fault>
+      <Fault part="The filter bar">
+        <FilterBar />
+      </Fault>
       <main class="flow">
-        <Pictures />
-        <TradeTable />
-        <ContractPanel />
+        <Fault part="The band of pictures">
+          <Pictures />
+        </Fault>
+        <div class="tape">
+          <Fault part="The table">
+            <TradeTable />
+          </Fault>
+          <Fault part="The contract">
+            <ContractPanel />
+          </Fault>
+        </div>
       </main>
       <Help />
     </>
