@@ -115,7 +115,7 @@ def test_the_link_lets_one_browser_in_which_then_gets_a_snapshot_and_batches(fol
                 await hear(Snapshot)
                 await hear(Batch)
                 # The gateway's own account of it.
-                await asyncio.to_thread(running.line, r" 1 sessions, [1-9][\d,]* rows/s sent")
+                await asyncio.to_thread(running.line, r" 1 session, [1-9][\d,]* rows/s sent")
 
     with up(folder, "--rate", "50") as running:
         asyncio.run(scenario(running))

@@ -296,7 +296,11 @@ def plain_line(state: ViewState, newest: Trade | None, now: int) -> str:
         f"{reading.dead:,} dead",
     ]
     if state.gateway is not None:
-        parts += [f"{state.gateway.sessions:,} sessions", f"{state.rows_sent:,.0f} rows/s sent"]
+        sessions = state.gateway.sessions
+        parts += [
+            f"{sessions:,} session{'' if sessions == 1 else 's'}",
+            f"{state.rows_sent:,.0f} rows/s sent",
+        ]
     if state.dropped:
         parts.append(f"{state.dropped:,} dropped")
     if state.feed_says:
