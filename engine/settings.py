@@ -165,6 +165,11 @@ class Settings(BaseSettings):
         None, "", "Token of a client; unset, one is made for a gateway on this machine."
     )
 
+    # Measuring
+    chromium: Path | None = _row(
+        None, "", "The Chromium that `flowtape bench page` opens; unset, the one in the PATH."
+    )
+
     # Watching
     log_format: str = _row(
         "text", "", "Form of log lines: text for people, json for programs.", pattern="^(text|json)$"

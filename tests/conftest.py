@@ -24,10 +24,15 @@ hypothesis_settings.register_profile(
 )
 hypothesis_settings.register_profile("long", hypothesis_settings.get_profile("default"), max_examples=2_000)
 
+pytest_plugins = ["tests.browser"]
+
 RECORDED = Path(__file__).parents[2] / "shared" / "data"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--page", help="folder of the built page that is tested; web/ui/dist where it is left out"
+    )
     parser.addoption(
         "--long", action="store_true", help="run the tests marked long too, and more examples of each"
     )

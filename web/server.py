@@ -6,6 +6,7 @@ import asyncio
 import logging
 import signal
 import socket
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from types import FrameType
@@ -134,6 +135,10 @@ class GatewayServer(uvicorn.Server):
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         """As uvicorn's, but no signal is raised again: that would interrupt the closing of the services."""
+        if threading.current_thread() is not threading.main_thread():
+            # Signals are the main thread's; who runs a gateway in another one stops it by `should_exit`.
+            yield
+            return
         before = {number: signal.signal(number, self.handle_exit) for number in stop_signals()}
         try:
             yield
