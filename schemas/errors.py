@@ -34,15 +34,18 @@ class ContractError(FlowtapeError):
 class FilterError(FlowtapeError):
     """A filter is not valid.
 
-    `position` is the offset of the wrong word in the text, -1 for a JSON filter; `field` is the field at fault,
-    empty where it is the whole.
+    `position` is the offset of the wrong word in the text, -1 for a JSON filter, and `length` its characters (code
+    points, as `position`); `field` is the field at fault, empty where it is the whole.
     """
 
     exit_status = 2
 
-    def __init__(self, message: str, remedy: str = "", position: int = -1, field: str = "") -> None:
+    def __init__(
+        self, message: str, remedy: str = "", position: int = -1, length: int = 0, field: str = ""
+    ) -> None:
         super().__init__(message, remedy)
         self.position = position
+        self.length = length
         self.field = field
 
 

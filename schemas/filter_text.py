@@ -1,7 +1,7 @@
 """The short text of a filter, for people: `SPY,QQQ -TSLA calls premium>=100k dte<=7 sweep -multi_leg side:ask`.
 
 docs/filters.md is its description. Words stand in any order and any case and all must hold; errors carry the
-position of the wrong word. `filter_text` writes what `parse_filter` reads back as the same filter.
+position and length of the wrong word. `filter_text` writes what `parse_filter` reads back as the same filter.
 """
 
 from __future__ import annotations
@@ -21,23 +21,29 @@ TEXT_CHARS: Final = 8_192
 EVERYTHING: Final = "*"
 """The text of the filter that matches every trade; an empty text says the same."""
 
-_ALIASES: Final = {
+ALIASES: Final[dict[str, str]] = {
     "oi": "open_interest",
     "otm": "otm_pct",
     "vol": "volume",
     "exp": "expiry",
     "ticker": "underlying",
 }
-_KEYWORDS: Final[dict[str, tuple[str, str]]] = {
+"""Other names of fields."""
+
+KEYWORDS: Final[dict[str, tuple[str, str]]] = {
     **dict.fromkeys(("call", "calls"), ("right", "C")),
     **dict.fromkeys(("put", "puts"), ("right", "P")),
     **{word: ("sentiment", word) for word in CHOICES["sentiment"]},
 }
-_FLAG_WORDS: Final = {flag: flag for flag in FLAGS} | {
+"""Bare words, each for one value of a field."""
+
+FLAG_WORDS: Final = {flag: flag for flag in FLAGS} | {
     "sweeps": "sweep", "blocks": "block", "weeklies": "weekly", "0dte": "zero_dte",
 }  # fmt: skip
+"""Bare words for flags."""
+
 _FIELDS: Final = (*LISTS, *RANGES)
-_WORDS: Final = (*_KEYWORDS, *_FLAG_WORDS)
+_WORDS: Final = (*KEYWORDS, *FLAG_WORDS)
 _NEAR: Final = 0.8
 """Likeness from which a word not in capitals is taken for a misspelt flag, not for a ticker."""
 
@@ -57,7 +63,7 @@ _SYMBOL = re.compile(r"[A-Z0-9]{1,6}[0-9]{6}[CP][0-9]{8}\Z")
 
 
 def parse_filter(text: str) -> Filter:
-    """The filter of a short text. Raises FilterError with the position of the wrong word."""
+    """The filter of a short text. Raises FilterError with position and length of the wrong word."""
     if len(text) > TEXT_CHARS:
         raise FilterError(
             f"The filter is {len(text)} characters long, at most {TEXT_CHARS} are allowed.", "Split it."
@@ -77,7 +83,8 @@ class _Reader:
         self._text = text
         self._lists: defaultdict[str, list[str]] = defaultdict(list)
         self._ranges: dict[str, Range] = {}
-        self._spots: dict[str, int] = {}
+        self._spots: dict[str, tuple[int, int]] = {}
+        """Position and length of the last word that named a field."""
         self._at = 0
         self._word = ""
 
@@ -90,7 +97,7 @@ class _Reader:
             else:
                 self._field(token["field"], token["operator"], (token["value"] or "").rstrip(","))
         except FilterError as error:
-            self._blame(error, self._at)
+            self._blame(error, *self._spot)
 
     def filter(self) -> Filter:
         """The filter of all words. Raises FilterError where they contradict each other."""
@@ -100,16 +107,24 @@ class _Reader:
                 ranges=tuple(self._ranges.items()),
             )
         except FilterError as error:
-            self._blame(error, self._spots.get(error.field, 0))
+            self._blame(error, *self._spots.get(error.field, (0, len(self._text))))
 
-    def _blame(self, error: FilterError, position: int) -> NoReturn:
+    @property
+    def _spot(self) -> tuple[int, int]:
+        return self._at, len(self._word)
+
+    def _blame(self, error: FilterError, position: int, length: int) -> NoReturn:
         raise FilterError(
-            f"At {position + 1}: {error.message}", error.remedy, position=position, field=error.field
+            f"At {position + 1}: {error.message}",
+            error.remedy,
+            position=position,
+            length=length,
+            field=error.field,
         ) from None
 
     def _add(self, field: str, name: str, values: list[str]) -> None:
         self._lists[name] += values
-        self._spots[field] = self._at
+        self._spots[field] = self._spot
 
     def _bare(self, word: str) -> None:
         negative, body = word.startswith("-"), word.removeprefix("-")
@@ -118,10 +133,10 @@ class _Reader:
             self._either(body, negative)
         elif "," in body:
             self._tickers(word.split(","))
-        elif known in _FLAG_WORDS:
-            self._add("flags", "flags_none" if negative else "flags_all", [_FLAG_WORDS[known]])
-        elif known in _KEYWORDS:
-            field, value = _KEYWORDS[known]
+        elif known in FLAG_WORDS:
+            self._add("flags", "flags_none" if negative else "flags_all", [FLAG_WORDS[known]])
+        elif known in KEYWORDS:
+            field, value = KEYWORDS[known]
             if negative:
                 others = ",".join(other for other in CHOICES[field] if other != value)
                 raise FilterError(f"{word} cannot be excluded.", f"Write {field}:{others}.", field=field)
@@ -137,7 +152,7 @@ class _Reader:
             raise FilterError(
                 f"-{body} excludes alternatives.", f"Write {' '.join('-' + word for word in words)}."
             )
-        if any(word.lower().replace("-", "_") not in _FLAG_WORDS for word in words):
+        if any(word.lower().replace("-", "_") not in FLAG_WORDS for word in words):
             for word in words:
                 self._no_ticker_meant(word)
             raise FilterError(
@@ -147,7 +162,7 @@ class _Reader:
             raise FilterError(
                 "There is a second group of alternatives.", "Only one, as sweep|block, is possible."
             )
-        self._add("flags", "flags_any", [_FLAG_WORDS[word.lower().replace("-", "_")] for word in words])
+        self._add("flags", "flags_any", [FLAG_WORDS[word.lower().replace("-", "_")] for word in words])
 
     def _tickers(self, words: list[str]) -> None:
         for raw in words:
@@ -165,7 +180,7 @@ class _Reader:
             )
         if known in _WORDS:
             raise FilterError(f"{word} stands in a list of tickers.", "Put a space before and after it.")
-        if known in RANGES or known in _ALIASES:
+        if known in RANGES or known in ALIASES:
             raise FilterError(f"{word} stands alone.", f"Write {word}>= or {word}<= and a number.")
         near = close_match(known, _WORDS, _NEAR) if len(known) > _SHORT else None
         if near and not word.isupper():
@@ -183,7 +198,7 @@ class _Reader:
 
     def _field(self, spelled: str, operator: str, value: str) -> None:
         field = spelled.lower().replace("-", "_")
-        field = _ALIASES.get(field, field)
+        field = ALIASES.get(field, field)
         if field.startswith("_"):
             raise FilterError(
                 f"{self._word} cannot be excluded.", "Only tickers and flags can: -TSLA, -multi_leg."
@@ -218,7 +233,7 @@ class _Reader:
             exact = _number(field, value)
             new = Range(gte=exact, lte=exact)
         self._ranges[field] = _both(self._ranges.get(field, Range()), new).tightened(field)
-        self._spots[field] = self._at
+        self._spots[field] = self._spot
 
 
 def _both(one: Range, two: Range) -> Range:
@@ -278,7 +293,7 @@ def filter_text(wanted: Filter) -> str:
 def _is_word(name: str) -> bool:
     known = name.lower()
     return (
-        known in _WORDS or known in CHOICES["side"] or known in RANGES or known in _ALIASES or known.isdigit()
+        known in _WORDS or known in CHOICES["side"] or known in RANGES or known in ALIASES or known.isdigit()
     )
 
 

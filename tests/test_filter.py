@@ -137,7 +137,7 @@ def test_an_inclusive_and_an_exclusive_bound_are_two_filters() -> None:
 def test_the_error_points_at_the_wrong_word(text: str, word: str, said: str) -> None:
     with pytest.raises(FilterError) as caught:
         parse_filter(text)
-    assert caught.value.position == text.index(word)
+    assert (caught.value.position, caught.value.length) == (text.index(word), len(word))
     assert said in str(caught.value)
 
 
@@ -232,11 +232,11 @@ def test_any_text_is_a_filter_or_a_filter_error(text: str) -> None:
     try:
         wanted = parse_filter(text)
     except FilterError as error:
-        position = error.position
+        position, length = error.position, error.length
     else:
-        position = 0
+        position = length = 0
         assert parse_filter(filter_text(wanted)) == wanted
-    assert 0 <= position <= len(text)
+    assert 0 <= position <= position + length <= len(text)
 
 
 @given(

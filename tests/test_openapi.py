@@ -154,8 +154,9 @@ def test_the_gateway_serves_the_document_and_no_address_is_left_out(
             for method in route.methods or ()
             if method != "HEAD"
         }
-        # The page is for people.
-        assert routed - {("/", "get")} == set(OPERATIONS)
+        # The page and its files are for people.
+        people = {("/", "get"), ("/assets/{name}", "get")}
+        assert routed - people == set(OPERATIONS)
 
     beside(client, settings, work)
 

@@ -18,8 +18,10 @@ from schemas.filter import CHOICES, FLAGS
 from schemas.filter_text import TEXT_CHARS
 from schemas.tier import Tier
 from schemas.trade import Trade
+from schemas.vocabulary import Vocabulary
 from web import channel_paths, problems
 from web.access import COOKIE
+from web.filters import FilterAnswer
 from web.parameters import DURATION_PATTERN, duration_text
 from web.services import Services
 from web.stats import StatsAnswer
@@ -72,6 +74,8 @@ def document(settings: Settings) -> dict[str, Any]:
         "paths": {
             "/v1/trades": {"get": _trades()},
             "/v1/stats": {"get": _stats()},
+            "/v1/filter": {"get": _read_filter()},
+            "/v1/filter/words": {"get": _words()},
             **channel_paths.PATHS,
             **_own_paths(),
         },
@@ -146,6 +150,33 @@ def _stats() -> dict[str, Any]:
     }
 
 
+def _read_filter() -> dict[str, Any]:
+    return {
+        "operationId": "readFilter",
+        "summary": "A filter in both of its forms, canonical. Give `q` or `json`.",
+        "security": TOKEN,
+        "parameters": [
+            _query("q", {"type": "string", "maxLength": TEXT_CHARS}, "A filter as text."),
+            {
+                "name": "json",
+                "in": "query",
+                "description": "A filter as an object.",
+                "content": {"application/json": {"schema": {"$ref": _REF.format(name="Filter")}}},
+            },
+        ],
+        "responses": {"200": _json("FilterAnswer", "The filter."), **_refusals()},
+    }
+
+
+def _words() -> dict[str, Any]:
+    return {
+        "operationId": "listWords",
+        "summary": "The words that filters are written with, for completion and controls.",
+        "security": [],
+        "responses": {"200": _json("Vocabulary", "The words.")},
+    }
+
+
 def _own_paths() -> dict[str, Any]:
     """What the gateway says of itself, to everybody."""
     checks = {"application/json": {"schema": {"$ref": _REF.format(name="Readiness")}}}
@@ -212,7 +243,10 @@ def _own_paths() -> dict[str, Any]:
 
 
 def _schemas() -> dict[str, Any]:
-    (_, _), found = msgspec.json.schema_components([Trade, StatsAnswer], ref_template=_REF)
+    _, found = msgspec.json.schema_components(
+        [Trade, StatsAnswer, FilterAnswer, Vocabulary], ref_template=_REF
+    )
+    found["FilterAnswer"]["properties"]["filter"] = {"$ref": _REF.format(name="Filter")}
     properties = found["Trade"]["properties"]
     for name, values in CHOICES.items():
         properties[name]["enum"] = list(values)
@@ -250,7 +284,7 @@ def _schemas() -> dict[str, Any]:
         },
         "Problem": {
             "type": "object",
-            "description": "RFC 9457. `field` and `position` say where a filter or parameter is wrong.",
+            "description": "RFC 9457. `field`, `position` and `length` say where a filter or parameter is wrong.",
             "properties": {
                 "type": {"type": "string", "format": "uri"},
                 "title": {"type": "string"},
@@ -258,6 +292,7 @@ def _schemas() -> dict[str, Any]:
                 "detail": {"type": "string"},
                 "field": {"type": "string"},
                 "position": {"type": "integer", "minimum": 0},
+                "length": {"type": "integer", "minimum": 0},
                 "expired": {"type": "boolean"},
             },
             "required": ["type", "title", "status", "detail"],
@@ -291,7 +326,7 @@ def _refusals() -> dict[str, Any]:
     said = {
         "400": "A parameter or the filter is wrong; `field` says which.",
         "401": "No token, or one that is refused.",
-        "429": "Too many searches; Retry-After says when to ask again.",
+        "429": "Too many requests; Retry-After says when to ask again.",
         "503": "Redis does not answer, or not in time.",
     }
     return {status: _problem_response(text) for status, text in said.items()}

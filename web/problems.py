@@ -87,7 +87,7 @@ def problem_of(error: Exception) -> Problem:
         case FilterError():
             members: dict[str, Any] = {"field": error.field} if error.field else {}
             if error.position >= 0:
-                members["position"] = error.position
+                members |= {"position": error.position, "length": error.length}
             return Problem(HTTPStatus.BAD_REQUEST, "filter", str(error), members)
         case SearchRequestError():
             return Problem(HTTPStatus.BAD_REQUEST, "parameter", str(error), {"field": error.parameter})
