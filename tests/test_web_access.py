@@ -34,6 +34,7 @@ from web.access import (
     require_identity,
     routes,
 )
+from web.page import BuiltPage
 
 SECRET = "a secret for tests that is long enough"  # noqa: S105
 HOST = "127.0.0.1:8000"
@@ -273,6 +274,7 @@ class Opened:
     settings: Settings
     redis: redis.asyncio.Redis
     access: Access
+    page: BuiltPage | None = None
 
 
 def serve(

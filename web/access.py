@@ -136,6 +136,11 @@ def set_session(response: Response, token: str, max_age_s: int, *, secure: bool)
     )
 
 
+def clear_session(response: Response, *, secure: bool) -> None:
+    """Take the session cookie back."""
+    response.delete_cookie(COOKIE, path="/", httponly=True, samesite="strict", secure=secure)
+
+
 def routes(services: Services) -> list[BaseRoute]:
     """`/`, where a ticket lands."""
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 
-from web import access, channels, filters, health, openapi, stats, stream, trades
+from web import access, channels, filters, health, openapi, session, stats, stream, trades
 from web.headers import SecurityHeaders
 from web.host import HostGuard
 from web.problems import HANDLERS
 from web.services import Services
 
-ROUTES = (stream, trades, stats, filters, channels, openapi, health, access)
+ROUTES = (stream, trades, stats, filters, channels, session, openapi, health, access)
 """Modules with `routes(services)`."""
 
 

@@ -24,6 +24,7 @@ from web.access import COOKIE
 from web.filters import FilterAnswer
 from web.parameters import DURATION_PATTERN, duration_text
 from web.services import Services
+from web.session import SessionAnswer, SignIn
 from web.stats import StatsAnswer
 
 ADDRESS: Final = "/v1/openapi.json"
@@ -77,6 +78,7 @@ def document(settings: Settings) -> dict[str, Any]:
             "/v1/filter": {"get": _read_filter()},
             "/v1/filter/words": {"get": _words()},
             **channel_paths.PATHS,
+            "/v1/session": _session(),
             **_own_paths(),
         },
         "components": {
@@ -177,6 +179,51 @@ def _words() -> dict[str, Any]:
     }
 
 
+def _session() -> dict[str, Any]:
+    def cookie(description: str) -> dict[str, Any]:
+        return {"Set-Cookie": {"description": description, "schema": {"type": "string"}}}
+
+    problem = {"$ref": "#/components/responses/Problem"}
+    body = {"application/json": {"schema": {"$ref": _REF.format(name="SignIn")}}}
+    return {
+        "get": {
+            "operationId": "readSession",
+            "summary": "Who is signed in, what they may, and until when.",
+            "security": TOKEN,
+            "responses": {
+                "200": _json("SessionAnswer", "Who."),
+                "401": problem,
+                "429": problem,
+                "503": problem,
+            },
+        },
+        "put": {
+            "operationId": "signIn",
+            "summary": "Trade a token for the session cookie, for as long as the token lasts.",
+            "description": "For pages of this gateway's own origin, or a listed one.",
+            "security": [],
+            "requestBody": {"required": True, "content": body},
+            "responses": {
+                "200": {
+                    **_json("SessionAnswer", "Signed in."),
+                    "headers": cookie(f"{COOKIE}, which no script reads."),
+                },
+                **dict.fromkeys(("400", "401", "403", "413", "415", "429", "503"), problem),
+            },
+        },
+        "delete": {
+            "operationId": "signOut",
+            "summary": "Take the session cookie back; the token itself stays good.",
+            "security": [],
+            "responses": {
+                "204": {"description": "Done.", "headers": cookie(f"{COOKIE}, expired.")},
+                "403": problem,
+                "429": problem,
+            },
+        },
+    }
+
+
 def _own_paths() -> dict[str, Any]:
     """What the gateway says of itself, to everybody."""
     checks = {"application/json": {"schema": {"$ref": _REF.format(name="Readiness")}}}
@@ -244,7 +291,7 @@ def _own_paths() -> dict[str, Any]:
 
 def _schemas() -> dict[str, Any]:
     _, found = msgspec.json.schema_components(
-        [Trade, StatsAnswer, FilterAnswer, Vocabulary], ref_template=_REF
+        [Trade, StatsAnswer, FilterAnswer, Vocabulary, SessionAnswer, SignIn], ref_template=_REF
     )
     found["FilterAnswer"]["properties"]["filter"] = {"$ref": _REF.format(name="Filter")}
     properties = found["Trade"]["properties"]

@@ -23,6 +23,7 @@ from schemas.messages import (
     ServerMessage,
     Welcome,
 )
+from schemas.tier import Tier
 
 
 class Outlet(Protocol):
@@ -45,6 +46,22 @@ class SessionEnd(FlowtapeError):  # noqa: N818 - an end, which need not be a fai
     def __init__(self, code: CloseCode, message: str) -> None:
         super().__init__(message)
         self.code = code
+
+
+def limits_of(tier: Tier, settings: Settings) -> dict[str, int]:
+    """What a user of a tier may, as `welcome` says it."""
+    return {
+        "subscriptions": tier.subscriptions,
+        "rows": tier.rows,
+        "interval_ms": tier.interval_ms,
+        "delay_s": tier.delay_s,
+        "channels": tier.channels,
+        "alerts": tier.alerts,
+        "message_bytes": MESSAGE_BYTES,
+        "messages_per_minute": settings.messages_per_minute,
+        "history_per_minute": settings.history_per_minute,
+        "connections": settings.connections,
+    }
 
 
 class Session:
@@ -85,20 +102,8 @@ class Session:
 
     def welcome(self, epoch: str, server_time: int) -> Welcome:
         """What the client is told first."""
-        tier, settings = self.identity.tier, self._settings
-        limits = {
-            "subscriptions": tier.subscriptions,
-            "rows": tier.rows,
-            "interval_ms": tier.interval_ms,
-            "delay_s": tier.delay_s,
-            "channels": tier.channels,
-            "alerts": tier.alerts,
-            "message_bytes": MESSAGE_BYTES,
-            "messages_per_minute": settings.messages_per_minute,
-            "history_per_minute": settings.history_per_minute,
-            "connections": settings.connections,
-        }
-        return Welcome(self.identity.user, tier.name, limits, epoch, server_time)
+        tier = self.identity.tier
+        return Welcome(self.identity.user, tier.name, limits_of(tier, self._settings), epoch, server_time)
 
     def send(self, message: ServerMessage) -> None:
         """Send a message that is this session's alone."""
