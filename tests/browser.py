@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn
@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 import pytest
 import redis
 
-from engine.bench.page_browser import chromium
+from engine.bench.page_browser import chromium, require_chromium
 from engine.search import Search
 from engine.settings import Settings
 from schemas.errors import FlowtapeError
@@ -69,18 +69,24 @@ def absent(why: str) -> NoReturn:
     pytest.skip(why)
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """A Chromium for the tests of one module."""
-    with ExitStack() as opened:
-        try:
-            found = opened.enter_context(chromium(Settings.load()))
-        except FlowtapeError as error:
-            absent(str(error))
-        # Only what imports Playwright needs it.
-        from playwright.sync_api import expect
+@pytest.fixture(scope="session")
+def settings_with_chromium() -> Settings:
+    """Settings on a machine where a page can be opened."""
+    settings = Settings.load()
+    try:
+        require_chromium(settings)
+    except FlowtapeError as error:
+        absent(str(error))
+    return settings
 
-        expect.set_options(timeout=GUARD_MS)
+
+@pytest.fixture(scope="module")
+def browser(settings_with_chromium: Settings) -> Iterator[Browser]:
+    """A Chromium for the tests of one module."""
+    from playwright.sync_api import expect
+
+    expect.set_options(timeout=GUARD_MS)
+    with chromium(settings_with_chromium) as found:
         yield found
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -43,17 +44,22 @@ def chromium_path(settings: Settings) -> Path:
     )
 
 
-@contextmanager
-def chromium(settings: Settings) -> Iterator[Browser]:
-    """A running Chromium without a window. Raises FlowtapeError where it or Playwright is missing."""
-    path = chromium_path(settings)
-    try:
-        from playwright.sync_api import sync_playwright
-    except ImportError:
+def require_chromium(settings: Settings) -> Path:
+    """The program. Raises FlowtapeError where it or Playwright is missing."""
+    if find_spec("playwright") is None:
         raise FlowtapeError(
             "Opening the page needs Playwright, which is not installed.",
             "Install what requirements-dev.lock names (scripts/test does), or `pip install playwright`.",
-        ) from None
+        )
+    return chromium_path(settings)
+
+
+@contextmanager
+def chromium(settings: Settings) -> Iterator[Browser]:
+    """A running Chromium without a window. Raises FlowtapeError where it or Playwright is missing."""
+    path = require_chromium(settings)
+    from playwright.sync_api import sync_playwright
+
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=list(ARGUMENTS))
         try:

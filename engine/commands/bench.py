@@ -11,7 +11,7 @@ import typer
 
 from schemas.errors import FlowtapeError
 
-BENCHES: Final = ("fanout", "ingest", "live", "match", "search")
+BENCHES: Final = ("fanout", "ingest", "live", "match", "page", "search")
 """Modules of `engine/bench` with a function `run`; the others are parts of these."""
 
 
@@ -28,6 +28,7 @@ def bench(
     highest: Annotated[
         float | None, typer.Option(help="Trades a second tried at most; 0 tries no other rate.", min=0)
     ] = None,
+    rows: Annotated[int | None, typer.Option(help="Rows of the page's table.", min=1)] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the figures as one JSON object too.")
     ] = False,
@@ -44,6 +45,7 @@ def bench(
         "rate": rate,
         "idle": idle,
         "highest": highest,
+        "rows": rows,
     }
     options = {option: value for option, value in given.items() if value is not None}
     takes = inspect.signature(run).parameters
