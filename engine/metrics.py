@@ -205,6 +205,9 @@ class GatewayMetrics:
         self._processor_told = 0.0
 
         self.tape_trades = counter("tape_trades", "Trades read from the tape, by each gateway.")
+        self.tape_unreadable = counter(
+            "tape_unreadable", "Entries of the tape that could not be read and were passed over."
+        )
         self.matches = counter("matches", "Trades that passed a filter, once a group.")
         self.rows_sent = counter("rows_sent", "Rows handed to sockets, once a session.")
         self.rows_skipped = counter("rows_skipped", "Matching rows left out of full batches, once a session.")

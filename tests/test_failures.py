@@ -519,6 +519,8 @@ def test_what_is_no_trade_is_passed_over(own: Settings, market: Market, tier: st
                 await peer.say(Subscribe("second", "", snapshot=10))
                 assert ids((await peer.expect(Snapshot)).rows) == ["t_3", "t_1"]
             assert running.services.hub.tape.unreadable == 1
+            counted = running.services.metrics.tape_unreadable
+            await until(lambda: next(iter(counted.collect())).samples[0].value == 1, "the metric")
 
     run(scenario())
 

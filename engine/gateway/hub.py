@@ -357,4 +357,5 @@ class Hub:
                     await asyncio.sleep(0)
             self._push.tell_position(now, self.tape.position)
             self.metrics.tape_lag.set(lag_ms / 1000)
+            self.meter.passed_over(self.tape.unreadable)
             self.meter.flush()

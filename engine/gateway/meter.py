@@ -23,6 +23,13 @@ class Meter:
         self.conflations = 0
         self.trades = 0
         self.matches = 0
+        self._passed_over = 0
+
+    def passed_over(self, entries: int) -> None:
+        """So many entries of the tape could not be read, since the gateway runs."""
+        if entries > self._passed_over:
+            self.metrics.tape_unreadable.inc(entries - self._passed_over)
+            self._passed_over = entries
 
     def announced(self, found: Sequence[Announced]) -> None:
         """Trades were read from the tape."""
