@@ -18,4 +18,4 @@ render(
 );
 listen(page, SHORTCUTS);
 page.stream.open();
-page.tabs.setFilter(page.tabs.current.value, { text: "*", filter: {} });
+page.visit.start();

@@ -155,8 +155,16 @@ export class Api {
     return this.get("/v1/channels", {});
   }
 
-  saveChannel(name: string, filter: FilterObject | string): Promise<Channel> {
-    return this.send("PUT", `/v1/channels/${encodeURIComponent(name)}`, { filter });
+  /** One's own channel, and the ETag of the state that it is in. */
+  async channel(name: string): Promise<{ readonly channel: Channel; readonly etag: string | null }> {
+    const response = await this.answer(`/v1/channels/${encodeURIComponent(name)}`, { method: "GET" });
+    return { channel: (await response.json()) as Channel, etag: response.headers.get("ETag") };
+  }
+
+  /** `expected` is the ETag of the state that is written over, or `new` where there must be none. */
+  saveChannel(name: string, filter: FilterObject | string, expected: string): Promise<Channel> {
+    const condition = expected === "new" ? { "If-None-Match": "*" } : { "If-Match": expected };
+    return this.send("PUT", `/v1/channels/${encodeURIComponent(name)}`, { filter }, condition);
   }
 
   renameChannel(name: string, to: string): Promise<Channel> {
@@ -190,16 +198,26 @@ export class Api {
     return this.ask<T>(`${path}${tail}`, { method: "GET" }, signal);
   }
 
-  private send<T>(method: string, path: string, body?: unknown): Promise<T> {
-    const init: RequestInit = { method };
+  private send<T>(
+    method: string,
+    path: string,
+    body?: unknown,
+    condition: Record<string, string> = {},
+  ): Promise<T> {
+    const init: RequestInit = { method, headers: condition };
     if (body !== undefined) {
       init.body = JSON.stringify(body);
-      init.headers = { "Content-Type": "application/json" };
+      init.headers = { "Content-Type": "application/json", ...condition };
     }
     return this.ask<T>(path, init);
   }
 
   private async ask<T>(path: string, init: RequestInit, signal?: AbortSignal): Promise<T> {
+    const response = await this.answer(path, init, signal);
+    return (response.status === 204 ? undefined : await response.json()) as T;
+  }
+
+  private async answer(path: string, init: RequestInit, signal?: AbortSignal): Promise<Response> {
     const bound = AbortSignal.timeout(ANSWER_MS);
     let response: Response;
     try {
@@ -212,9 +230,8 @@ export class Api {
       if (signal?.aborted) throw error;
       throw new Problem(0, "unreachable", "The gateway does not answer. It is asked again.");
     }
-    if (response.status === 204) return undefined as T;
     if (!response.ok) throw await problemOf(response);
-    return (await response.json()) as T;
+    return response;
   }
 }
 

@@ -8,7 +8,10 @@ import type { Trade } from "../protocol/trade";
 import { Stream } from "../stream/stream";
 import { Actions } from "./actions";
 import { Preferences } from "./preferences";
+import { SavedChannels } from "./saved_channels";
+import { SeenTickers } from "./seen_tickers";
 import { Tabs } from "./tabs";
+import { Visit } from "./visit";
 
 export class Page {
   readonly api = new Api();
@@ -17,6 +20,10 @@ export class Page {
   readonly actions = new Actions();
   readonly stream: Stream;
   readonly tabs: Tabs;
+  readonly channels: SavedChannels;
+  /** The address, the title and the tabs, kept in line with each other. */
+  readonly visit: Visit;
+  readonly tickers = new SeenTickers();
   /** Whether new rows wait until they are asked for (key `p`). */
   readonly paused = signal(false);
   /** The trade whose contract is open; null shows none. */
@@ -26,7 +33,14 @@ export class Page {
 
   constructor(stream = new Stream(streamUrl())) {
     this.stream = stream;
-    this.tabs = new Tabs(stream);
+    this.tabs = new Tabs(stream, this.preferences, (trades) => this.see(trades));
+    this.channels = new SavedChannels(this.api, this.tabs, this.preferences);
+    this.visit = new Visit(this.api, stream, this.tabs, this.channels);
+  }
+
+  private see(trades: readonly Trade[]): void {
+    this.tickers.see(trades);
+    this.synthetic.value ||= trades.some((trade) => trade.flags.includes("synthetic"));
   }
 }
 

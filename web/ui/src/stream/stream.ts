@@ -87,6 +87,13 @@ export class Stream {
     return subscription;
   }
 
+  /** Ask for the same trades in another way: the rows stay where they are until the snapshot of it comes. */
+  askAnew(subscription: Subscription, wanted: Wanted): void {
+    subscription.wanted = wanted;
+    subscription.pos = null;
+    this.ask(subscription);
+  }
+
   unsubscribe(subscription: Subscription): void {
     if (this.subscriptions.get(subscription.name) !== subscription) return;
     this.subscriptions.delete(subscription.name);

@@ -39,7 +39,8 @@ export class Subscription {
   constructor(
     /** The page's own name for it. */
     readonly name: string,
-    readonly wanted: Wanted,
+    /** What a lost connection is resumed with; a channel that was renamed is wanted by its new name. */
+    public wanted: Wanted,
   ) {}
 
   takeSnapshot(message: Snapshot, read: (row: Row) => Trade): void {
