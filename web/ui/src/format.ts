@@ -25,6 +25,11 @@ export function money(dollars: number): string {
   return `${sign}$${WHOLE.format(size)}`;
 }
 
+/** Dollars with their sign, short: `+$1.25M`, `-$300K`, `$0`. */
+export function signedMoney(dollars: number): string {
+  return dollars > 0 ? `+${money(dollars)}` : money(dollars);
+}
+
 /** Dollars a share: `2.45`, `0.0125`. */
 export function price(dollars: number): string {
   return dollars.toLocaleString("en-US", { minimumFractionDigits: 2, maximumFractionDigits: 4 });

@@ -8,6 +8,7 @@ const ROWS = [
   ["tape"],
   ["stream"],
   ["state"],
+  ["chart", "polling"],
   ["channels", "contract", "filter", "flow", "keys", "status", "table"],
   ["app"],
   ["main"],

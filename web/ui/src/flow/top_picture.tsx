@@ -1,0 +1,48 @@
+/** The tickers with the most premium: a ranked list, each a button that narrows the filter to it. */
+
+import { money, signedMoney } from "../format";
+import type { Stats } from "../protocol/api";
+import { topTickers } from "./top_tickers";
+
+interface TopProps {
+  readonly stats: Stats | null;
+  readonly onPick: (underlying: string) => void;
+}
+
+export function TopPicture({ stats, onPick }: TopProps) {
+  const tickers = stats ? topTickers(stats) : [];
+  return (
+    <figure class="picture picture-top">
+      <figcaption>
+        <span class="picture-title">Top tickers by premium</span>
+        <span class="key key-call-bar">calls</span>
+        <span class="key key-put-bar">puts</span>
+        <span class="picture-hint">net bullish ▲ bearish ▼</span>
+      </figcaption>
+      <ol class="picture-body top">
+        {tickers.map((each, index) => (
+          <li key={each.underlying}>
+            <button
+              type="button"
+              class="top-ticker"
+              title={`${each.words}. Show ${each.underlying} only.`}
+              aria-label={`${each.words}. Show ${each.underlying} only.`}
+              onClick={() => onPick(each.underlying)}
+            >
+              <span class="top-rank">{index + 1}</span>
+              <span class="top-name">{each.underlying}</span>
+              <span class="top-bar">
+                <span class="top-calls" style={{ width: `${100 * each.calls}%` }} />
+                <span class="top-puts" style={{ width: `${100 * each.puts}%` }} />
+              </span>
+              <span class="top-premium">{money(each.premium)}</span>
+              <span class={`top-net ${each.net < 0 ? "bearish" : "bullish"}`}>
+                {each.net < 0 ? "▼" : "▲"} {signedMoney(each.net)}
+              </span>
+            </button>
+          </li>
+        ))}
+      </ol>
+    </figure>
+  );
+}
