@@ -1,7 +1,7 @@
-/** The WebSocket protocol, version 1, as docs/stream.md says it. */
+/** The WebSocket protocol, version 1, as docs/stream.md says it; `frames.ts` has read the rows into trades. */
 
 import type { FilterObject } from "./filter";
-import type { Row } from "./trade";
+import type { Trade } from "./trade";
 
 export const SUBPROTOCOL = "flowtape.v1.msgpack";
 
@@ -32,7 +32,7 @@ export interface Welcome {
 export interface Snapshot {
   readonly op: "snapshot";
   readonly sub: string;
-  readonly rows: readonly Row[];
+  readonly rows: readonly Trade[];
   readonly pos: string;
   readonly more: boolean;
   readonly before: string | null;
@@ -42,17 +42,17 @@ export interface Snapshot {
 export interface Batch {
   readonly op: "batch";
   readonly sub: string;
-  readonly rows: readonly Row[];
+  readonly rows: readonly Trade[];
   readonly pos: string;
   readonly skipped: number;
-  readonly gone?: readonly Row[];
+  readonly gone?: readonly Trade[];
   readonly recovered?: boolean;
 }
 
 export interface HistoryPage {
   readonly op: "page";
   readonly sub: string;
-  readonly rows: readonly Row[];
+  readonly rows: readonly Trade[];
   readonly before: string | null;
   readonly more: boolean;
 }
@@ -92,8 +92,21 @@ export type ClientMessage =
   | { readonly op: "history"; readonly sub: string; readonly before: string | null; readonly limit: number }
   | { readonly op: "ping"; readonly t: number };
 
-/** Close codes from here on are final: something must change before connecting again would help. */
-export const FINAL_FROM = 4400;
+/** Errors with which a subscription does not begin, or ends. */
+export const ENDING_ERRORS: ReadonlySet<string> = new Set([
+  "bad_filter",
+  "unknown_channel",
+  "subscription_limit",
+  "channel_deleted",
+]);
+
+/** Errors that answer a question for older rows. */
+export const HISTORY_ERRORS: ReadonlySet<string> = new Set([
+  "unknown_sub",
+  "bad_position",
+  "rate_limited",
+  "page_failed",
+]);
 
 export const CloseCode = {
   NOT_TEXT: 1007,
@@ -106,3 +119,8 @@ export const CloseCode = {
   FORBIDDEN: 4403,
   TOO_MANY: 4429,
 } as const;
+
+/** Whether something must change before connecting again would help. */
+export function isFinal(code: number): boolean {
+  return code === CloseCode.NOT_TEXT || code === CloseCode.TOO_LONG || (code >= 4400 && code < 4500);
+}

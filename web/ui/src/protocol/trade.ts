@@ -39,20 +39,6 @@ export interface Trade {
   readonly exchange: string;
 }
 
-/** A row of the stream: a trade's values in the order of `welcome.columns`. */
-export type Row = readonly unknown[];
-
-/** Reads rows by the names of their columns, so that columns may be added or moved. */
-export function rowReader(columns: readonly string[]): (row: Row) => Trade {
-  return (row) => {
-    const trade: Record<string, unknown> = {};
-    for (let index = 0; index < columns.length; index++) {
-      trade[columns[index] as string] = row[index];
-    }
-    return trade as unknown as Trade;
-  };
-}
-
 /** Newest first: by exchange time, then by `seq`, as the gateway orders pages. */
 export function newestFirst(a: Trade, b: Trade): number {
   return b.ts - a.ts || b.seq - a.seq;
