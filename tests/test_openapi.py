@@ -168,7 +168,7 @@ def test_the_gateway_serves_the_document_and_no_address_is_left_out(
             if method != "HEAD"
         }
         # The page and its files are for people.
-        people = {("/", "get"), ("/assets/{name}", "get")}
+        people = {("/", "get"), ("/assets/{name}", "get"), ("/favicon.ico", "get")}
         assert routed - people == set(OPERATIONS)
 
     beside(client, settings, work)

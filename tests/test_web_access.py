@@ -334,6 +334,28 @@ def test_a_ticket_becomes_a_cookie_and_leaves_the_address(
     serve(settings, scenario, base=base)
 
 
+@pytest.mark.parametrize(
+    ("more", "location"),
+    [
+        ("&q=SPY%20premium%3E%3D100k", "/?q=SPY+premium%3E%3D100k"),
+        ("&channel=a%26b", "/?channel=a%26b"),
+        ("&x=1&channel=c&q=a&q=SPY", "/?q=SPY&channel=c"),
+        ("&q=", "/?q="),
+        ("&q=%0d%0aSet-Cookie:%20a=b", "/?q=%0D%0ASet-Cookie%3A+a%3Db"),
+        ("&next=//evil.example", "/"),
+    ],
+)
+def test_a_landing_keeps_what_the_page_shows_and_nothing_else(
+    more: str, location: str, settings: Settings
+) -> None:
+    async def scenario(http: httpx.AsyncClient, access: Access) -> None:
+        response = await http.get(at(mint(access, "ann", "premium")) + more)
+        assert (response.status_code, response.headers["location"]) == (303, location)
+        assert COOKIE in response.cookies
+
+    serve(settings, scenario)
+
+
 def test_a_used_ticket_is_told_on_a_plain_page(settings: Settings) -> None:
     async def scenario(http: httpx.AsyncClient, access: Access) -> None:
         ticket = mint(access, "ann", "premium")

@@ -7,7 +7,7 @@ from html import escape
 from http import HTTPStatus
 from ipaddress import IPv6Address
 from typing import Final, NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from redis.exceptions import RedisError
 from starlette.requests import HTTPConnection, Request
@@ -20,6 +20,7 @@ from engine.access.tickets import PARAMETER, redeem
 from engine.access.tokens import Access, Identity
 from engine.settings import Settings
 from schemas.errors import AccessError, SettingsError
+from web import page
 from web.services import Services
 
 COOKIE: Final = "flowtape_session"
@@ -27,6 +28,9 @@ COOKIE: Final = "flowtape_session"
 
 SESSION_S: Final = 12 * 3_600
 """A browser that came with a ticket stays in for so long."""
+
+VIEW: Final = ("q", "channel")
+"""Parameters of the page's address that say what it shows; they stay where a ticket is taken out of it."""
 
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 _SECURE: Final = {"http": "http", "ws": "http", "https": "https", "wss": "https"}
@@ -147,7 +151,7 @@ def routes(services: Services) -> list[BaseRoute]:
     async def root(request: Request) -> Response:
         return await land(request, services)
 
-    return [Route("/", root), *(services.page.routes() if services.page else [])]
+    return [Route("/", root), *page.routes(services.page)]
 
 
 async def land(request: Request, services: Services) -> Response:
@@ -170,7 +174,10 @@ async def land(request: Request, services: Services) -> Response:
         )
     except RedisError:
         return _page(HTTPStatus.SERVICE_UNAVAILABLE, "Redis does not answer.", "Open the link again.")
-    response = RedirectResponse("/", HTTPStatus.SEE_OTHER, headers=_PLAIN_HEADERS)
+    view = [(name, text) for name in VIEW if (text := request.query_params.get(name)) is not None]
+    response = RedirectResponse(
+        f"/?{urlencode(view)}" if view else "/", HTTPStatus.SEE_OTHER, headers=_PLAIN_HEADERS
+    )
     set_session(response, token, SESSION_S, secure=request.url.scheme == "https")
     return response
 
@@ -178,8 +185,14 @@ async def land(request: Request, services: Services) -> Response:
 async def _greeting(request: Request, services: Services) -> Response:
     identity = await identify(request.scope, services.settings, services.access)
     if identity is None:
-        return _page(HTTPStatus.OK, "Flowtape runs.", "You are not signed in: open a link with a ticket.")
-    return _page(HTTPStatus.OK, "Flowtape runs.", f"Signed in as {identity.user} ({identity.tier.name}).")
+        who = "You are not signed in: open a link with a ticket."
+    else:
+        who = f"Signed in as {identity.user} ({identity.tier.name})."
+    return _page(
+        HTTPStatus.OK,
+        "Flowtape runs, without its page.",
+        f"{who} The page is not built: run scripts/page, then start the gateway again.",
+    )
 
 
 def _page(status: HTTPStatus, title: str, text: str) -> HTMLResponse:

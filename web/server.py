@@ -33,7 +33,7 @@ from schemas.messages import CloseCode
 from web.access import listed_origins
 from web.app import build
 from web.http_connection import HttpConnection
-from web.page import BUILT, BuiltPage
+from web.page import open_page
 from web.services import Services
 from web.stream import LEASE_S
 from web.wire import Wire
@@ -63,6 +63,7 @@ LOOK_S = 0.1
 async def check(settings: Settings) -> None:
     """Raise SettingsError for what would keep a gateway from starting, before anything is started."""
     listed_origins(settings)
+    open_page(settings)
     await Access(settings, resolve_secret(settings, settings.host)).aclose()
     if settings.redis_url is not None:
         await connect_async(settings).aclose()
@@ -72,6 +73,7 @@ async def check(settings: Settings) -> None:
 async def open_services(settings: Settings) -> AsyncIterator[Services]:
     """Everything a gateway works with, started; stopped and closed at the end. Redis may be away."""
     listed_origins(settings)
+    page = open_page(settings)
     access = Access(settings, resolve_secret(settings, settings.host))
     metrics = GatewayMetrics(settings.tier_table(), WorkerFiles.from_environment())
     async with AsyncExitStack() as stack:
@@ -107,7 +109,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             hub=hub,
             conversation=conversation,
             metrics=metrics,
-            page=BuiltPage(settings.page_dir or BUILT) if (settings.page_dir or BUILT).is_dir() else None,
+            page=page,
         )
 
 

@@ -1,9 +1,11 @@
 import { defineConfig } from "vitest/config";
+import { compressed } from "./compressed";
 
 export default defineConfig({
   // The gateway serves the page at `/` and its files below `/assets/`.
   base: "/",
   esbuild: { jsx: "automatic", jsxImportSource: "preact", legalComments: "none" },
+  plugins: [compressed()],
   build: {
     target: "es2022",
     // A font or picture within a style sheet would be a data: address, which the content policy refuses.
