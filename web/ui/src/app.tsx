@@ -1,11 +1,13 @@
 /** The page's layout: what stands where. */
 
 import { ChannelTabs } from "./channels/channel_tabs";
+import { SaveChannel } from "./channels/save_channel";
 import { ContractPanel } from "./contract/contract_panel";
 import { FilterBar } from "./filter/filter_bar";
 import { Pictures } from "./flow/pictures";
 import { Help } from "./keys/help";
 import { Fault } from "./status/fault";
+import { SignIn } from "./status/sign_in";
 import { StatusBar } from "./status/status_bar";
 import { TradeTable } from "./table/trade_table";
 
@@ -17,7 +19,9 @@ export function App() {
         <ChannelTabs />
       </Fault>
       <Fault part="The filter bar">
-        <FilterBar />
+        <FilterBar>
+          <SaveChannel />
+        </FilterBar>
       </Fault>
       <main class="flow">
         <Fault part="The band of pictures">
@@ -33,6 +37,7 @@ export function App() {
         </div>
       </main>
       <Help />
+      <SignIn />
     </>
   );
 }

@@ -6,8 +6,11 @@ import { App } from "./app";
 import { SHORTCUTS } from "./keys/shortcut_table";
 import { listen } from "./keys/shortcuts";
 import { Page, PageContext } from "./state/page";
+import { followTheme } from "./status/theme";
+import { followBrowser } from "./stream/browser_events";
 
 const page = new Page();
+followTheme(page.preferences);
 const root = document.getElementById("page");
 if (root === null) throw new Error("index.html has no #page.");
 render(
@@ -18,4 +21,5 @@ render(
 );
 listen(page, SHORTCUTS);
 page.stream.open();
+followBrowser(page.stream);
 page.visit.start();

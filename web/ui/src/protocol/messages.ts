@@ -87,6 +87,8 @@ export interface Subscribe {
 }
 
 export type ClientMessage =
+  /** Without a token: the session cookie stands for it. */
+  | { readonly op: "hello" }
   | Subscribe
   | { readonly op: "unsubscribe"; readonly sub: string }
   | { readonly op: "history"; readonly sub: string; readonly before: string | null; readonly limit: number }

@@ -1,13 +1,119 @@
-/** The line at the top: whose page it is, and where the connection stands. */
+/** The line at the top: where the connection stands, whose page it is, the time, and what concerns all of the page. */
 
+import "./status_bar.css";
+import { useState } from "preact/hooks";
+import { clock, zone } from "../format";
+import { Problem } from "../protocol/api";
 import { usePage } from "../state/page";
+import { LinkBadge } from "./link_badge";
+import { Notice } from "./notice";
+import { useSecond } from "./second";
+import { isSignedOut } from "./standing";
+import { ThemeSwitch } from "./theme";
 
 export function StatusBar() {
   const page = usePage();
   return (
     <header class="status">
       <h1>Flowtape</h1>
-      <output class="status-link">{page.stream.link.value.kind}</output>
+      <LinkBadge />
+      {page.synthetic.value && (
+        <span
+          class="status-synthetic"
+          title="These trades are made by the simulator. They are no market data."
+        >
+          Synthetic data
+        </span>
+      )}
+      <Clock />
+      <Who />
+      <div class="status-controls">
+        <PauseButton />
+        <ThemeSwitch />
+        <button
+          type="button"
+          class="button icon"
+          aria-label="Help"
+          title="Help (?)"
+          aria-haspopup="dialog"
+          aria-keyshortcuts="?"
+          onClick={() => page.actions.run("help")}
+        >
+          ?
+        </button>
+        <SignOutButton />
+      </div>
+      <Notice />
     </header>
+  );
+}
+
+function Clock() {
+  const now = useSecond();
+  return (
+    <time class="status-clock" title="Time in New York" dateTime={new Date(now).toISOString()}>
+      {clock(now)} <span class="status-zone">{zone(now)}</span>
+    </time>
+  );
+}
+
+function Who() {
+  const welcome = usePage().stream.welcome.value;
+  return (
+    <span class="status-who" title="User and tier">
+      {welcome && (
+        <>
+          <span class="status-user">{welcome.user}</span> <span class="status-tier">{welcome.tier}</span>
+        </>
+      )}
+    </span>
+  );
+}
+
+function PauseButton() {
+  const { paused } = usePage();
+  return (
+    <button
+      type="button"
+      class="button status-pause"
+      aria-pressed={paused.value}
+      aria-keyshortcuts="p"
+      title={paused.value ? "New trades wait. Go on (p)" : "Let new trades wait (p)"}
+      onClick={() => {
+        paused.value = !paused.value;
+      }}
+    >
+      Pause
+    </button>
+  );
+}
+
+function SignOutButton() {
+  const page = usePage();
+  const [problem, setProblem] = useState("");
+  if (isSignedOut(page.stream.link.value)) return null;
+  const signOut = async () => {
+    try {
+      await page.api.signOut();
+    } catch (error) {
+      if (!(error instanceof Problem)) throw error;
+      setProblem(error.message);
+      return;
+    }
+    // What the user saw goes too; the page then asks who comes next.
+    page.stream.close();
+    location.reload();
+  };
+  return (
+    <>
+      <button type="button" class="button status-sign-out" onClick={signOut}>
+        Sign out
+      </button>
+      {problem && (
+        <span class="unseen" role="alert">
+          {problem}
+        </span>
+      )}
+    </>
   );
 }

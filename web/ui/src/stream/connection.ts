@@ -19,6 +19,9 @@ const SILENT = 3001;
 /** What a browser says where a connection just broke. */
 const BROKEN = 1006;
 
+/** `WebSocket.OPEN`. */
+const OPEN = 1;
+
 /** In so many looks is the silence measured: one timer, however many messages come. */
 const LOOKS = 25;
 
@@ -38,6 +41,8 @@ export class Connection {
     this.deadline = Date.now() + silenceMs;
     this.timer = setInterval(() => this.look(), silenceMs / LOOKS);
     socket.binaryType = "arraybuffer";
+    // Without a token: whoever has no session is told so at once, not when the time to say hello is over.
+    socket.onopen = () => this.say({ op: "hello" });
     socket.onmessage = (event) => this.receive(event.data);
     socket.onclose = ({ code, reason }) => {
       this.finish({ code, why: reason || "The connection to the gateway broke.", malformed: false });
@@ -52,7 +57,7 @@ export class Connection {
   }
 
   say(message: ClientMessage): void {
-    if (this.socket.readyState === WebSocketState.OPEN) this.socket.send(writeFrame(message));
+    if (this.socket.readyState === OPEN) this.socket.send(writeFrame(message));
   }
 
   /** The network may have changed: an answer is wanted within `withinMs`. */
@@ -109,5 +114,3 @@ export class Connection {
     clearInterval(this.timer);
   }
 }
-
-const WebSocketState = { OPEN: 1 } as const;

@@ -10,7 +10,6 @@ import {
   SUBPROTOCOL,
   type Welcome,
 } from "../protocol/messages";
-import type { Trade } from "../protocol/trade";
 import { Backoff } from "./backoff";
 import { Budget } from "./budget";
 import { Connection, type Ending } from "./connection";
@@ -47,7 +46,6 @@ export class Stream {
   private readonly lagSignal = signal(0);
   private readonly sourceSignal = signal<SourceAway | null>(null);
   private readonly errorSignal = signal<StreamError | null>(null);
-  private readonly syntheticSignal = signal(false);
   private readonly byName = new Map<string, Subscription>();
   private readonly byWire = new Map<string, Subscription>();
   /** Names on the wire that the gateway of this connection was told of, and was not told to end. */
@@ -102,11 +100,6 @@ export class Stream {
   /** The last error that concerns all subscriptions; null once rows come again. */
   get error(): ReadonlySignal<StreamError | null> {
     return this.errorSignal;
-  }
-
-  /** Whether a trade with the flag `synthetic` came. */
-  get synthetic(): ReadonlySignal<boolean> {
-    return this.syntheticSignal;
   }
 
   /** When the gateway was last heard, unix ms; 0 without a connection. No signal: it changes with every message. */
@@ -248,11 +241,11 @@ export class Stream {
         this.letIn(message);
         break;
       case "snapshot":
-        this.flows(message.rows);
+        this.flows();
         this.byWire.get(message.sub)?.takeSnapshot(message);
         break;
       case "batch":
-        this.flows(message.rows);
+        this.flows();
         this.byWire.get(message.sub)?.takeBatch(message);
         break;
       case "page":
@@ -282,13 +275,10 @@ export class Stream {
   }
 
   /** Rows, or at least a position: the tape is read. */
-  private flows(trades: readonly Trade[]): void {
+  private flows(): void {
     this.lagSignal.value = 0;
     this.errorSignal.value = null;
     this.sourceMayBeBack(0);
-    if (!this.syntheticSignal.peek() && trades.some(({ flags }) => flags?.includes("synthetic"))) {
-      this.syntheticSignal.value = true;
-    }
   }
 
   private takeError(message: StreamError): void {
