@@ -1,0 +1,48 @@
+/** The list of columns: which are shown, and back to how they were at first. */
+
+import { useRef } from "preact/hooks";
+import { COLUMNS } from "./columns";
+
+interface ColumnsMenuProps {
+  readonly isShown: (id: string) => boolean;
+  readonly show: (id: string, shown: boolean) => void;
+  readonly reset: () => void;
+}
+
+export function ColumnsMenu({ isShown, show, reset }: ColumnsMenuProps) {
+  const button = useRef<HTMLButtonElement>(null);
+  const list = useRef<HTMLDivElement>(null);
+  const stand = () => {
+    if (button.current === null || list.current === null) return;
+    const { bottom, right } = button.current.getBoundingClientRect();
+    list.current.style.top = `${bottom + 4}px`;
+    list.current.style.right = `${Math.max(8, document.documentElement.clientWidth - right)}px`;
+    list.current.style.maxHeight = `${Math.max(160, window.innerHeight - bottom - 16)}px`;
+  };
+  return (
+    <>
+      <button ref={button} type="button" class="button" popovertarget="columns-menu" onClick={stand}>
+        Columns
+      </button>
+      <div ref={list} id="columns-menu" class="columns-menu" popover="auto" onBeforeToggle={stand}>
+        <fieldset>
+          <legend>Columns</legend>
+          {COLUMNS.map(({ id, name }) => (
+            <label key={id}>
+              <input
+                type="checkbox"
+                checked={isShown(id)}
+                onChange={(event) => show(id, event.currentTarget.checked)}
+              />
+              {name}
+            </label>
+          ))}
+        </fieldset>
+        <p>On a column's head, Enter sorts, Shift and an arrow key move it, Alt and an arrow key size it.</p>
+        <button type="button" class="button" onClick={reset}>
+          Reset columns
+        </button>
+      </div>
+    </>
+  );
+}

@@ -1,0 +1,105 @@
+/** Draws a subscription's rows in the grid: once an animation frame, and only what the hold lets through. */
+
+import { signal } from "@preact/signals";
+import type { GridApi } from "ag-grid-community";
+import type { Trade } from "../protocol/trade";
+import type { Subscription } from "../stream/subscription";
+import { type Drawing, Hold, type Reason, type Shown } from "./hold";
+
+/** From so many new and removed rows on, all rows are given anew, which then costs less. */
+const REBUILD_FROM = 1_000;
+
+export class LiveRows implements Shown {
+  /** Rows that are shown. */
+  readonly count = signal(0);
+  /** New rows that wait; `overflowed` says that there were more. */
+  readonly waiting = signal(0);
+  readonly overflowed = signal(false);
+  /** Why the view is held; null while rows flow. */
+  readonly reason = signal<Reason | null>(null);
+  private readonly hold = new Hold();
+  private subscription: Subscription | null = null;
+  private unwatch: (() => void) | null = null;
+  private frame = 0;
+
+  /** The grid comes later: it asks `isStruck` itself. */
+  grid: GridApi<Trade> | null = null;
+
+  readonly isStruck = (id: string) => this.hold.isStruck(id);
+
+  /** Show another subscription's rows; null shows none. */
+  follow(subscription: Subscription | null): void {
+    this.unwatch?.();
+    this.subscription = subscription;
+    this.hold.forget();
+    this.unwatch = subscription?.rows.watch(() => this.schedule()) ?? null;
+    subscription?.rows.drain();
+    this.rebuild();
+    this.tell();
+  }
+
+  stop(): void {
+    this.unwatch?.();
+    cancelAnimationFrame(this.frame);
+    this.grid = null;
+  }
+
+  set(reason: Reason, on: boolean): void {
+    this.hold.set(reason, on);
+    this.reason.value = this.hold.reason;
+    if (this.hold.reason === null) this.schedule();
+  }
+
+  has(id: string): boolean {
+    return this.grid?.getRowNode(id) !== undefined;
+  }
+
+  oldest(): Trade | null {
+    let oldest: Trade | null = null;
+    this.grid?.forEachNode(({ data }) => {
+      if (
+        data &&
+        (oldest === null || data.ts < oldest.ts || (data.ts === oldest.ts && data.seq < oldest.seq))
+      ) {
+        oldest = data;
+      }
+    });
+    return oldest;
+  }
+
+  /** A page in the background gets no frames: what came meanwhile is drawn as one when it is looked at again. */
+  private schedule(): void {
+    this.frame ||= requestAnimationFrame(() => this.draw());
+  }
+
+  private draw(): void {
+    this.frame = 0;
+    const rows = this.subscription?.rows;
+    if (!rows) return;
+    this.apply(this.hold.release((id) => rows.get(id)));
+    this.apply(this.hold.take(rows.drain(), this));
+    this.tell();
+  }
+
+  private apply({ rebuild, add, update, remove }: Drawing): void {
+    const size = add.length + remove.length;
+    if (rebuild || (this.hold.reason === null && size >= REBUILD_FROM)) this.rebuild();
+    else if (size + update.length) {
+      this.grid?.applyTransaction({
+        add: [...add],
+        update: [...update],
+        remove: remove.map((id) => ({ id }) as Trade),
+      });
+    }
+  }
+
+  private rebuild(): void {
+    this.grid?.setGridOption("rowData", this.subscription?.rows.sorted() ?? []);
+  }
+
+  private tell(): void {
+    this.count.value = this.grid?.getDisplayedRowCount() ?? 0;
+    this.waiting.value = this.hold.count;
+    this.overflowed.value = this.hold.overflowed;
+  }
+}
