@@ -20,6 +20,18 @@ export const BASE = {
 /** A crosshair that names a time; nothing is zoomed by dragging. */
 export const CROSSHAIR: uPlot.Cursor = { x: true, y: false, drag: { x: false, y: false, setScale: false } };
 
+/** Room beside the first and the last print: a share of the time between them, and not less than this. */
+const ROOM_SHARE = 0.03;
+const ROOM_LEAST_MS = 5_000;
+
+/** Times for a chart of single prints: none stands on its edge, and one alone stands in the middle. */
+export function aroundPrints(_self: uPlot, first: number | null, last: number | null): [number, number] {
+  const from = first ?? 0;
+  const to = last ?? from;
+  const room = Math.max(ROOM_LEAST_MS, ROOM_SHARE * (to - from));
+  return [from - room, to + room];
+}
+
 /** `15:30`, and the day where one begins; with seconds where the marks are nearer than a minute. */
 export function timeMarks(marks: readonly number[]): string[] {
   const near = marks.length > 1 && (marks[1] as number) - (marks[0] as number) < 60_000;

@@ -17,7 +17,7 @@ export function TopPicture({ stats, onPick }: TopProps) {
         <span class="picture-title">Top tickers by premium</span>
         <span class="key key-call-bar">calls</span>
         <span class="key key-put-bar">puts</span>
-        <span class="picture-hint">net bullish ▲ bearish ▼</span>
+        <span class="picture-hint">net: bullish + bearish −</span>
       </figcaption>
       <ol class="picture-body top">
         {tickers.map((each, index) => (
@@ -36,9 +36,7 @@ export function TopPicture({ stats, onPick }: TopProps) {
                 <span class="top-puts" style={{ width: `${100 * each.puts}%` }} />
               </span>
               <span class="top-premium">{money(each.premium)}</span>
-              <span class={`top-net ${each.net < 0 ? "bearish" : "bullish"}`}>
-                {each.net < 0 ? "▼" : "▲"} {signedMoney(each.net)}
-              </span>
+              <span class={`top-net ${each.net < 0 ? "bearish" : "bullish"}`}>{signedMoney(each.net)}</span>
             </button>
           </li>
         ))}

@@ -102,6 +102,17 @@ describe("Poll", () => {
     expect(gateway.questions).toHaveLength(2);
   });
 
+  it("never asks again by itself where its idle time has no end", async () => {
+    poll = new Poll({ ask: gateway.ask, idleMs: () => Number.POSITIVE_INFINITY, pace: new Pace(() => 0) });
+    await begin();
+    await gateway.answer(0, "one");
+    await vi.advanceTimersByTimeAsync(86_400_000);
+    expect(gateway.questions).toHaveLength(1);
+    poll.happened();
+    await vi.advanceTimersByTimeAsync(0);
+    expect(gateway.questions).toHaveLength(2);
+  });
+
   it("aborts a former question, and drops its answer even where it still comes", async () => {
     await begin("SPY");
     poll.ask("QQQ");

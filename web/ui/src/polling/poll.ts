@@ -17,7 +17,7 @@ export interface Answered<Question, Answer> {
 export interface Polling<Question, Answer> {
   /** Ask the gateway. Throws Problem. */
   readonly ask: (question: Question, signal: AbortSignal) => Promise<Answer>;
-  /** After how long an answer is asked for again though nothing is known to have changed, ms. */
+  /** After how long an answer is asked for again though nothing is known to have changed, ms; Infinity is never. */
   readonly idleMs: (question: Question) => number;
   readonly pace?: Pace;
 }
@@ -93,6 +93,7 @@ export class Poll<Question, Answer> {
     const question = this.questionSignal.peek();
     if (question === null || !this.awake || this.running !== null) return;
     const due = this.stale ? this.earliest : this.latest;
+    if (due === Number.POSITIVE_INFINITY) return;
     this.timer = setTimeout(() => void this.run(question), Math.max(0, due - performance.now()));
   }
 
