@@ -8,11 +8,12 @@ import { type Standing, standing, type Tone } from "./standing";
 const SIGNS: Readonly<Record<Tone, string>> = { live: "●", delayed: "◐", waiting: "▲", bad: "■" };
 
 export function LinkBadge() {
-  const { tone, text, said } = useStanding();
+  const { tone, text, detail, said } = useStanding();
   return (
     <div class="status-link" data-tone={tone} title={said}>
       <span aria-hidden="true">
         <span class="status-sign">{SIGNS[tone]}</span> {text}
+        {detail && <span class="status-detail"> ({detail})</span>}
       </span>
       {/* What counts seconds is not read out each second. */}
       <span class="unseen" role="status">

@@ -15,6 +15,8 @@ export interface Standing {
   readonly tone: Tone;
   /** Short, may count seconds. */
   readonly text: string;
+  /** More of it, where there is room. */
+  readonly detail: string;
   /** A sentence for who can't see it; the same as long as nothing but the seconds change. */
   readonly said: string;
   /** What to do, where the page can't help itself. */
@@ -55,56 +57,45 @@ export function standing(facts: Facts): Standing {
   const { link } = facts;
   switch (link.kind) {
     case "connecting":
-      return waiting("Connecting", "Connecting.");
+      return show("waiting", "Connecting", "Connecting.");
     case "open":
       return open(facts);
     case "waiting": {
-      const attempt = `attempt ${link.attempt}`;
       const when = link.retryAt === null ? "" : ` in ${seconds(link.retryAt - facts.now)}`;
+      const detail = `attempt ${link.attempt}`;
       return facts.offline
-        ? {
-            tone: "bad",
-            text: `Offline, trying${when || " now"}`,
-            said: "No network. It goes on by itself.",
-            remedy: null,
-          }
-        : waiting(`Reconnecting${when} (${attempt})`, `${link.why} It reconnects by itself.`);
+        ? show("bad", `Offline, trying${when || " now"}`, "No network. It goes on by itself.", detail)
+        : show("waiting", `Reconnecting${when}`, `${link.why} It reconnects by itself.`, detail);
     }
     case "refused":
-      return isSignedOut(link)
-        ? { tone: "bad", text: "Signed out", said: "Signed out.", remedy: null }
-        : refused(link.code, link.why);
+      if (isSignedOut(link)) return show("bad", "Signed out", "Signed out.");
+      return {
+        ...show("bad", "Disconnected", `Disconnected. ${link.why}`),
+        remedy: REMEDIES[link.code] ?? "Reload the page.",
+      };
     case "closed":
-      return { tone: "bad", text: "Closed", said: "The connection is closed.", remedy: null };
+      return show("bad", "Closed", "The connection is closed.");
   }
 }
 
 function open({ source, now, heard, lagMs, delayS }: Facts): Standing {
-  if (source !== null) return waiting(`Stale by ${seconds(now - source.since)}`, source.message);
+  if (source !== null) return show("waiting", `Stale by ${seconds(now - source.since)}`, source.message);
   const quiet = now - heard;
   if (lagMs > BEHIND_MS) {
-    return waiting(`Stale by ${seconds(lagMs + quiet)}`, "The gateway is behind. It catches up by itself.");
+    const said = "The gateway is behind. It catches up by itself.";
+    return show("waiting", `Stale by ${seconds(lagMs + quiet)}`, said);
   }
   if (quiet > QUIET_MS) {
-    return waiting(`Stale by ${seconds(quiet)}`, "The gateway is not heard. It reconnects by itself.");
+    const said = "The gateway is not heard. The page connects again by itself.";
+    return show("waiting", `Stale by ${seconds(quiet)}`, said);
   }
-  if (delayS === 0) return { tone: "live", text: "Live", said: "Live.", remedy: null };
+  if (delayS === 0) return show("live", "Live", "Live.");
   const delay = delayS < 60 ? `${delayS} s` : `${Math.round(delayS / 60)} min`;
-  return {
-    tone: "delayed",
-    text: `Delayed ${delay}`,
-    said: `Delayed by ${delay}, as your tier says.`,
-    remedy: null,
-  };
+  return show("delayed", `Delayed ${delay}`, `Delayed by ${delay}, as your tier says.`);
 }
 
-function refused(code: number, why: string): Standing {
-  const remedy = REMEDIES[code] ?? "Reload the page.";
-  return { tone: "bad", text: "Disconnected", said: `Disconnected. ${why}`, remedy };
-}
-
-function waiting(text: string, said: string): Standing {
-  return { tone: "waiting", text, said, remedy: null };
+function show(tone: Tone, text: string, said: string, detail = ""): Standing {
+  return { tone, text, detail, said, remedy: null };
 }
 
 function seconds(ms: number): string {

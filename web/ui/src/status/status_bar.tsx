@@ -22,7 +22,7 @@ export function StatusBar() {
           class="status-synthetic"
           title="These trades are made by the simulator. They are no market data."
         >
-          Synthetic data
+          Synthetic<span class="status-detail"> data</span>
         </span>
       )}
       <Clock />

@@ -309,7 +309,9 @@ export class Stream {
     if (ending.malformed) this.malformed += 1;
     if (isFinal(ending.code) || this.malformed >= MALFORMED_MOST) {
       const code = ending.malformed ? CloseCode.BAD_MESSAGE : ending.code;
-      this.linkSignal.value = { kind: "refused", code, why: ending.why };
+      // Whether there was no session or it is over: people need to know that they are to sign in.
+      const why = code === CloseCode.NOT_AUTHENTICATED ? "You are signed out." : ending.why;
+      this.linkSignal.value = { kind: "refused", code, why };
       return;
     }
     const pause = this.backoff.next();
