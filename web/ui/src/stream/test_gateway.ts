@@ -39,9 +39,14 @@ export function pause(ms: number): Promise<void> {
 export class Visit {
   readonly heard: ClientMessage[] = [];
   closed = false;
+  onMessage: ((message: ClientMessage) => void) | null = null;
 
   constructor(private readonly socket: ServerSocket) {
-    socket.on("message", (data: Buffer) => this.heard.push(decode(data) as ClientMessage));
+    socket.on("message", (data: Buffer) => {
+      const message = decode(data) as ClientMessage;
+      this.heard.push(message);
+      this.onMessage?.(message);
+    });
     socket.on("close", () => {
       this.closed = true;
     });
