@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import time
 from contextlib import AsyncExitStack
 from typing import Any
@@ -414,6 +415,19 @@ def test_history_goes_back_to_the_first_trade(settings: Settings, market: Market
             assert (await peer.expect(Error)).code == ErrorCode.UNKNOWN_SUB
             await peer.say(History("a", "nonsense", 2))
             assert (await peer.expect(Error)).code == ErrorCode.BAD_POSITION
+
+    run(scenario())
+
+
+def test_history_begins_at_an_exchange_time_that_the_client_names(settings: Settings, market: Market) -> None:
+    async def scenario() -> None:
+        await market.trade(*range(1, 6))
+        await market.trade(6, 7, ts=NOON + 3_000)
+        async with gateway(settings) as running, running.client() as peer:
+            await peer.subscribe(snapshot=1)
+            before = base64.urlsafe_b64encode(f"{NOON + 3_000}.9007199254740991.16383".encode())
+            await peer.say(History("a", before.rstrip(b"=").decode(), 10))
+            assert ids((await peer.expect(Page)).rows) == ["t_7", "t_6", "t_3", "t_2", "t_1"]
 
     run(scenario())
 
