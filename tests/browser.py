@@ -35,11 +35,14 @@ from web.page import BUILT
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator, Page
 
-GUARD_MS: Final = 20_000
+GUARD_MS: Final = 30_000
 """What the page has not done by then it never does."""
 
 DESKTOP: Final = {"width": 1280, "height": 800}
-PHONE: Final = {"width": 390, "height": 844}
+PHONE: Final[dict[str, Any]] = {
+    "viewport": {"width": 390, "height": 844}, "device_scale_factor": 2, "is_mobile": True, "has_touch": True,
+}  # fmt: skip
+"""Options of a context."""
 
 LOOK_MS: Final = 50
 """Between two looks at the page."""
@@ -222,6 +225,18 @@ class Trader:
     def table(self) -> Locator:
         """The table of trades."""
         return self.page.get_by_role("grid").or_(self.page.get_by_role("treegrid")).first
+
+    @property
+    def filter(self) -> Locator:
+        """The text of the filter."""
+        return self.page.get_by_role("textbox", name="Filter", exact=True)
+
+    def filter_by(self, text: str) -> None:
+        """Write a filter over the one that is there, as a person does."""
+        self.filter.click()
+        self.page.keyboard.press("ControlOrMeta+a")
+        self.page.keyboard.type(text)
+        self.page.keyboard.press("Enter")
 
     def row(self, trade: str) -> Locator:
         """The row of a trade, by its id, where it is drawn."""
