@@ -214,7 +214,7 @@ def test_only_tiers_with_channels_save_and_the_refusal_names_the_tier(
     async def scenario(on: Gateway) -> None:
         for tier in ("free", "pro"):
             detail = assert_problem(await on.ask("ann", "PUT", "/a", BODY, tier=tier), 403, "no_channels")
-            assert detail == f"The tier {tier} saves no channels. Tiers that save channels: premium."
+            assert detail == f"The tier {tier} saves no channels. Tiers that save channels: premium (50)."
         assert stored(client) == {}
         await on.ask("ann", "PUT", "/a", BODY)
         # Who had a higher tier keeps what is saved, may read, unshare and delete it, and not change or share it.

@@ -85,7 +85,8 @@ class _ChannelRequests:
     def __init__(self, services: ChannelServices) -> None:
         self._services = services
         self._channels = services.channels
-        self._saving = [tier.name for tier in services.settings.tier_table().values() if tier.channels > 0]
+        tiers = services.settings.tier_table().values()
+        self._saving = [f"{tier.name} ({tier.channels})" for tier in tiers if tier.channels > 0]
         self._rates = UserRates(REQUESTS_PER_MINUTE, "requests for saved channels", "Wait a moment.")
 
     def by_method(self, handlers: Mapping[str, _Handler]) -> Callable[[Request], Awaitable[Response]]:
