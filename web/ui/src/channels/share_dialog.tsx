@@ -1,7 +1,7 @@
 /** The address of a shared channel: made, copied, made anew, taken back. */
 
 import { useSignal } from "@preact/signals";
-import { useId, useRef } from "preact/hooks";
+import { useEffect, useId, useRef } from "preact/hooks";
 import { writeAddress } from "../state/address";
 import { usePage } from "../state/page";
 import type { Tab } from "../state/tab";
@@ -14,9 +14,13 @@ export function ShareDialog({ tab, onClose }: { readonly tab: Tab; readonly onCl
   const refusal = useSignal("");
   const asking = useSignal(false);
   const field = useRef<HTMLInputElement>(null);
+  const next = useRef<HTMLButtonElement>(null);
   const id = useId();
   const link = tab.channel.value?.link ?? null;
   const address = link === null ? "" : location.origin + writeAddress({ channel: link, q: null });
+
+  // The button that was pressed is gone once there is an address, and the other way round.
+  useEffect(() => next.current?.focus(), [link]);
 
   const ask = async (work: () => Promise<unknown>, done: string) => {
     if (asking.value) return;
@@ -53,6 +57,7 @@ export function ShareDialog({ tab, onClose }: { readonly tab: Tab; readonly onCl
           </p>
           {link === null ? (
             <button
+              ref={next}
               type="button"
               class="button primary"
               aria-disabled={asking.value}
@@ -72,7 +77,7 @@ export function ShareDialog({ tab, onClose }: { readonly tab: Tab; readonly onCl
                   value={address}
                   onFocus={(event) => event.currentTarget.select()}
                 />
-                <button type="button" class="button primary" onClick={copy}>
+                <button ref={next} type="button" class="button primary" onClick={copy}>
                   Copy
                 </button>
               </div>

@@ -24,10 +24,10 @@ export class SavedChannels {
   async load(): Promise<void> {
     this.turn += 1;
     const turn = this.turn;
-    await this.loadShared();
+    const shared = this.loadShared();
     for (;;) {
       const { writes } = this;
-      const { channels } = await this.api.channels();
+      const [{ channels }] = await Promise.all([this.api.channels(), shared]);
       // Of two answers on their way, the one that was asked for last is the newer.
       if (turn !== this.turn) return;
       // What was written meanwhile may not be in the answer.
@@ -134,8 +134,9 @@ export class SavedChannels {
       if (tab) this.tabs.takeShared(tab, shared);
       else this.tabs.openShared(shared);
     } catch (error) {
+      if (!(error instanceof Problem)) throw error;
       const tab = find();
-      if (tab && error instanceof Problem && error.code === "unknown_channel") {
+      if (tab && error.code === "unknown_channel") {
         this.tabs.leave(
           tab,
           `${tab.name.value} is no longer shared. Its filter is kept here until you close it.`,

@@ -2,7 +2,7 @@
 
 import { batch, effect, type ReadonlySignal, signal, untracked } from "@preact/signals";
 import type { Channel } from "../protocol/api";
-import type { ReadFilter } from "../protocol/filter";
+import { EVERYTHING, type ReadFilter } from "../protocol/filter";
 import type { Batch, Snapshot } from "../protocol/messages";
 import type { Trade } from "../protocol/trade";
 import type { Stream } from "../stream/stream";
@@ -295,7 +295,9 @@ export class Tabs {
   private count(tab: Tab, fresh: readonly Trade[], message: Snapshot | Batch): void {
     if (fresh.length === 0) return;
     this.onTrades(fresh);
-    if (message.op === "snapshot" || (tab === this.shown.value && this.watched.value)) return;
+    const seen = tab === this.shown.value && this.watched.value;
+    // Where every trade is shown, a new one is no news.
+    if (message.op === "snapshot" || seen || tab.filter.value.text === EVERYTHING.text) return;
     tab.unread.value = Math.min(tab.unread.value + fresh.length, UNREAD_MOST);
   }
 }

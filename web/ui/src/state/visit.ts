@@ -25,6 +25,12 @@ interface Written {
   readonly flowtape: true;
 }
 
+/** Where an address leads, and what is said where that is not quite what it asked for. */
+interface Place {
+  readonly tab: Tab;
+  readonly notice: string | null;
+}
+
 export class Visit {
   /** The one that began last is in force; earlier ones still wait for their answers. */
   private turn = 0;
@@ -88,52 +94,58 @@ export class Visit {
   }
 
   private async open(address: Address, own: boolean, current: () => boolean): Promise<void> {
-    const [tab, read] = await Promise.all([this.tabOf(address, own), this.read(address.q)]);
+    const listing = this.load();
+    const named = address.channel !== null && !isLink(address.channel);
+    // Without a filter of its own, the address says only what the list knows.
+    const patience = named && address.q === null ? null : CHANNELS_WAIT_MS;
+    const [read, listed] = await Promise.all([
+      this.read(address.q),
+      address.channel === null || within(listing, patience),
+    ]);
+    const place = await this.placeOf(address, own, listed);
     if (!current()) return;
-    this.following = true;
+    this.land(address, read, place);
+    if (listed || !named) return;
+    const { flow } = this.tabs;
+    const shown = flow.filter.value;
+    if ((await listing) !== null) return;
+    // The list came late: whose tab it is shows now, unless something else was done meanwhile.
+    if (!current() || this.tabs.current.value !== flow || flow.filter.value !== shown) return;
+    this.land(address, read, await this.placeOf(address, own, true));
+  }
+
+  private land(address: Address, read: ReadFilter | null | "wrong", { tab, notice }: Place): void {
+    const { flow } = this.tabs;
     this.settled = true;
-    if (read === "wrong") {
-      this.tabs.show(tab, tab === this.tabs.flow ? EVERYTHING : undefined);
-      tab.draft.value = address.q;
-    } else {
-      this.tabs.show(tab, read ?? (tab === this.tabs.flow ? EVERYTHING : undefined));
-    }
+    this.following = true;
+    const free = tab === flow ? EVERYTHING : undefined;
+    this.tabs.show(tab, read === "wrong" || read === null ? free : read);
+    if (read === "wrong") tab.draft.value = address.q;
+    this.tabs.notice.value = notice;
     this.write();
     this.following = false;
   }
 
   /** `q` alone says what is seen. A channel's tab is shown where it has this very filter, or where this page itself
    *  wrote the address, as before a reload; a channel of the same name with another filter is somebody else's. */
-  private async tabOf({ q, channel }: Address, own: boolean): Promise<Tab> {
-    const { flow, notice } = this.tabs;
-    const loaded = this.load();
-    if (channel === null) return flow;
+  private async placeOf({ q, channel }: Address, own: boolean, listed: boolean): Promise<Place> {
+    const { flow, list } = this.tabs;
+    const free = flow.name.value;
+    if (channel === null) return { tab: flow, notice: null };
     if (isLink(channel)) {
       try {
-        // One's own channel is known by its link id once the list is there.
-        await bounded(loaded, CHANNELS_WAIT_MS);
-        return await this.channels.open(channel);
+        return { tab: await this.channels.open(channel), notice: null };
       } catch (error) {
         if (!(error instanceof Problem && error.code === "unknown_channel")) throw error;
-        notice.value = `${error.message} Ask whoever sent you the address for a new one.`;
-        return flow;
+        return { tab: flow, notice: `${error.message} Every trade is shown.` };
       }
     }
-    if (q === null) {
-      const problem = await loaded;
-      if (problem) throw problem;
-    } else await bounded(loaded, CHANNELS_WAIT_MS);
-    const tab = this.tabs.list.value.find((each) => each.channel.value?.name === channel);
-    if (tab === undefined) {
-      notice.value =
-        q === null
-          ? `You have no channel ${channel}. Every trade is shown.`
-          : `You have no channel ${channel}. Its filter is shown under ${flow.name.value}.`;
-      return flow;
-    }
-    if (q === null || own || tab.saved.value?.text === q) return tab;
-    notice.value = `Your own channel ${channel} has another filter. The one of the address is shown under ${flow.name.value}.`;
-    return flow;
+    const tab = list.value.find((each) => each.channel.value?.name === channel);
+    if (tab && (q === null || own || tab.saved.value?.text === q)) return { tab, notice: null };
+    if (!listed) return { tab: flow, notice: null };
+    const shown = q === null ? "Every trade is shown." : `The filter of the address is shown under ${free}.`;
+    const said = tab ? `Your own channel ${channel} has another filter.` : `You have no channel ${channel}.`;
+    return { tab: flow, notice: `${said} ${shown}` };
   }
 
   private async read(q: string | null): Promise<ReadFilter | null | "wrong"> {
@@ -205,6 +217,13 @@ export class Visit {
   }
 }
 
-async function bounded(work: Promise<unknown>, ms: number): Promise<void> {
-  await Promise.race([work, new Promise((done) => setTimeout(done, ms))]);
+/** Whether the list came in time; null waits for as long as it takes. Throws what stood in its way. */
+async function within(listing: Promise<Problem | null>, ms: number | null): Promise<boolean> {
+  if (ms === null) {
+    const problem = await listing;
+    if (problem) throw problem;
+    return true;
+  }
+  const late = new Promise<false>((done) => setTimeout(() => done(false), ms));
+  return Promise.race([listing.then((problem) => problem === null), late]);
 }
