@@ -1,5 +1,6 @@
+import type uPlot from "uplot";
 import { describe, expect, it } from "vitest";
-import { moneyMark, timeMarks } from "./axes";
+import { aroundPrints, moneyMark, timeMarks } from "./axes";
 
 describe("marks of the axes", () => {
   it("are New York times, with the day where one begins", () => {
@@ -26,5 +27,17 @@ describe("marks of the axes", () => {
       "$12.5M",
       "$250",
     ]);
+  });
+});
+
+describe("the times around prints", () => {
+  const around = (...times: number[]) => aroundPrints({ data: [times] } as unknown as uPlot);
+
+  it("leave room at both ends", () => {
+    expect(around(1_000_000, 2_000_000)).toEqual([970_000, 2_030_000]);
+  });
+
+  it("have a single print in the middle", () => {
+    expect(around(1_000_000)).toEqual([995_000, 1_005_000]);
   });
 });

@@ -25,9 +25,11 @@ const ROOM_SHARE = 0.03;
 const ROOM_LEAST_MS = 5_000;
 
 /** Times for a chart of single prints: none stands on its edge, and one alone stands in the middle. */
-export function aroundPrints(_self: uPlot, first: number | null, last: number | null): [number, number] {
-  const from = first ?? 0;
-  const to = last ?? from;
+export function aroundPrints(self: uPlot): [number, number] {
+  // What uPlot hands over makes a day of a single time.
+  const times = self.data[0];
+  const from = times[0] ?? 0;
+  const to = times[times.length - 1] ?? from;
   const room = Math.max(ROOM_LEAST_MS, ROOM_SHARE * (to - from));
   return [from - room, to + room];
 }

@@ -118,11 +118,11 @@ function Figures({ trade, figures }: { readonly trade: Trade; readonly figures: 
         <span aria-hidden="true">▼ </span>
         {money(sold.premium)} <small>{count(sold.contracts)}</small>
       </Figure>
-      <Figure name={`${trade.underlying} then`}>
+      <Figure name="Spot at trade">
         {trade.underlying_price === null ? UNKNOWN : trade.underlying_price.toFixed(2)}
       </Figure>
-      <Figure name="Out of the money">{trade.otm_pct === null ? UNKNOWN : percent(trade.otm_pct)}</Figure>
-      <Figure name="IV then">{trade.iv === null ? UNKNOWN : percent(100 * trade.iv)}</Figure>
+      <Figure name="OTM at trade">{trade.otm_pct === null ? UNKNOWN : percent(trade.otm_pct)}</Figure>
+      <Figure name="IV at trade">{trade.iv === null ? UNKNOWN : percent(100 * trade.iv)}</Figure>
     </dl>
   );
 }

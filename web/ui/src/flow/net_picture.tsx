@@ -66,7 +66,7 @@ export function NetPicture({ stats }: { readonly stats: Stats | null }) {
   const label = stats
     ? `Net premium from ${clock(stats.after)} to ${clock(stats.to)} New York time: ` +
       `calls ${signedMoney(net.calls[last] ?? 0)}, puts ${signedMoney(net.puts[last] ?? 0)}`
-    : "Net premium over time, not there yet";
+    : "";
   return (
     <figure class="picture picture-net">
       <figcaption>
@@ -87,14 +87,16 @@ export function NetPicture({ stats }: { readonly stats: Stats | null }) {
         </span>
       </figcaption>
       <div class="picture-body">
-        <Chart
-          label={label}
-          data={data}
-          draw={draw}
-          onPoint={(at) => {
-            point.value = at;
-          }}
-        />
+        {stats && (
+          <Chart
+            label={label}
+            data={data}
+            draw={draw}
+            onPoint={(at) => {
+              point.value = at;
+            }}
+          />
+        )}
       </div>
       <table class="unseen">
         <caption>Net premium since the window began</caption>

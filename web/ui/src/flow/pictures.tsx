@@ -66,7 +66,9 @@ function Band({ page }: { readonly page: Page }) {
             </button>
           ))}
         </div>
-        <p class="pictures-state">{stateWords()}</p>
+        <p class="pictures-state" title={stateWords()}>
+          {stateWords()}
+        </p>
         <p class="pictures-trouble" role="status">
           {trouble ?? ""}
         </p>

@@ -85,7 +85,9 @@ function RatioOf({ of, puts, calls, times, shares }: RatioProps) {
       <span class="ratio-figure">{figure}</span>
       <span class="ratio-words">{words}</span>
       <div class="ratio-line">
-        <Chart label={`Share of puts by ${of} over the window: ${course}`} data={data} draw={draw} />
+        {known && (
+          <Chart label={`Share of puts by ${of} over the window: ${course}`} data={data} draw={draw} />
+        )}
       </div>
     </div>
   );
