@@ -13,16 +13,6 @@ import { SeenTickers } from "./seen_tickers";
 import { Tabs } from "./tabs";
 import { Visit } from "./visit";
 
-/** What keys and other parts may ask of the table. */
-export interface TableActions {
-  /** Move the keyboard to the next older row, or to the first. */
-  focusNext(): void;
-  focusPrevious(): void;
-  /** Show the newest rows and let them flow. */
-  toTop(): void;
-  exportCsv(): void;
-}
-
 export class Page {
   readonly api = new Api();
   readonly preferences = new Preferences();
@@ -38,8 +28,6 @@ export class Page {
   readonly paused = signal(false);
   /** The trade whose contract is open; null shows none. */
   readonly contract = signal<Trade | null>(null);
-  /** null while no table is shown. */
-  readonly table = signal<TableActions | null>(null);
   /** Whether a trade with the flag `synthetic` was seen. */
   readonly synthetic = signal(false);
 

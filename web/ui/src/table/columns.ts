@@ -141,7 +141,7 @@ export const COLUMNS: readonly Column[] = [
     id: "ts",
     head: "Time ET",
     name: "Time in New York",
-    width: 62,
+    width: 76,
     value: field("ts"),
     text: (value) => timeOf(value as number),
     exported: [["time", instant("ts")]],
@@ -158,13 +158,13 @@ export const COLUMNS: readonly Column[] = [
   },
   of("right", "C/P", "Call or put", 38),
   number("strike", "Strike", "Strike", 56, strike),
-  of("expiry", "Expiry", "Expiry", 78, (value) => expiry(value as number)),
+  of("expiry", "Expiry", "Expiry", 76, (value) => expiry(value as number)),
   number("dte", "DTE", "Days to expiry", 42, count),
   number("underlying_price", "Spot", "Spot: price of the underlying", 62, price),
-  number("otm_pct", "OTM %", "Percent out of the money", 54, percent),
+  number("otm_pct", "OTM %", "Percent out of the money", 56, percent),
   number("price", "Price", "Price", 52, price),
   number("size", "Size", "Size", 52, count),
-  number("premium", "Premium", "Premium", 66, money),
+  number("premium", "Premium", "Premium", 64, money),
   {
     id: "quote",
     head: "Bid × Ask",
@@ -187,17 +187,17 @@ export const COLUMNS: readonly Column[] = [
     text: (_, trade) => SIDES[trade.side],
     exported: [["side", field("side")]],
   },
-  of("sentiment", "Sentiment", "Sentiment", 76, (value) => SENTIMENTS[value as Sentiment]),
+  of("sentiment", "Sentiment", "Sentiment", 78, (value) => SENTIMENTS[value as Sentiment]),
   number("volume", "Volume", "Volume of the contract today", 58, count),
   number("open_interest", "OI", "Open interest", 56, count),
-  number("vol_oi", "Vol/OI", "Volume by open interest", 52, (value) => value.toFixed(2)),
-  number("iv", "IV", "Implied volatility", 48, (value) => percent(value * 100)),
+  number("vol_oi", "Vol/OI", "Volume by open interest", 54, (value) => value.toFixed(2)),
+  number("iv", "IV", "Implied volatility", 50, (value) => percent(value * 100)),
   of("exchange", "Exch", "Exchange", 48),
   {
     id: "flags",
     head: "Flags",
     name: "Flags",
-    width: 150,
+    width: 132,
     value: (trade) => trade.flags.join(" "),
     text: plain,
     exported: [["flags", (trade) => trade.flags]],
@@ -244,11 +244,11 @@ export interface Placed {
 
 /** Widths on a phone, where seven columns share 390 px with a scroll for the last. */
 const NARROW_WIDTHS: Readonly<Record<string, number>> = {
-  ts: 62,
-  underlying: 50,
+  ts: 76,
+  underlying: 52,
   contract: 84,
-  premium: 60,
-  sentiment: 78,
+  premium: 64,
+  sentiment: 76,
 };
 
 /** The columns in their order as they are at first. */

@@ -1,6 +1,7 @@
 /** The list of columns: which are shown, and back to how they were at first. */
 
-import { useRef } from "preact/hooks";
+import { useEffect, useRef } from "preact/hooks";
+import { usePage } from "../state/page";
 import { COLUMNS } from "./columns";
 
 interface ColumnsMenuProps {
@@ -10,6 +11,7 @@ interface ColumnsMenuProps {
 }
 
 export function ColumnsMenu({ isShown, show, reset }: ColumnsMenuProps) {
+  const { actions } = usePage();
   const button = useRef<HTMLButtonElement>(null);
   const list = useRef<HTMLDivElement>(null);
   const stand = () => {
@@ -19,9 +21,10 @@ export function ColumnsMenu({ isShown, show, reset }: ColumnsMenuProps) {
     list.current.style.right = `${Math.max(8, document.documentElement.clientWidth - right)}px`;
     list.current.style.maxHeight = `${Math.max(160, window.innerHeight - bottom - 16)}px`;
   };
+  useEffect(() => actions.offer("chooseColumns", () => button.current?.click()), [actions]);
   return (
     <>
-      <button ref={button} type="button" class="button" popovertarget="columns-menu" onClick={stand}>
+      <button ref={button} type="button" class="button" popovertarget="columns-menu" aria-keyshortcuts="c">
         Columns
       </button>
       <div ref={list} id="columns-menu" class="columns-menu" popover="auto" onBeforeToggle={stand}>

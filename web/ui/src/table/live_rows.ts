@@ -19,8 +19,13 @@ export class LiveRows implements Shown {
   readonly reason = signal<Reason | null>(null);
   private readonly hold = new Hold();
   private subscription: Subscription | null = null;
+  /** Under which name it was asked for: another one means another filter. */
+  private wire = "";
   private unwatch: (() => void) | null = null;
   private frame = 0;
+
+  /** Told when the rows of another filter stand. */
+  begun: () => void = () => {};
 
   /** The grid comes later: it asks `isStruck` itself. */
   grid: GridApi<Trade> | null = null;
@@ -31,11 +36,8 @@ export class LiveRows implements Shown {
   follow(subscription: Subscription | null): void {
     this.unwatch?.();
     this.subscription = subscription;
-    this.hold.forget();
     this.unwatch = subscription?.rows.watch(() => this.schedule()) ?? null;
-    subscription?.rows.drain();
-    this.rebuild();
-    this.tell();
+    this.begin();
   }
 
   stop(): void {
@@ -74,11 +76,26 @@ export class LiveRows implements Shown {
 
   private draw(): void {
     this.frame = 0;
-    const rows = this.subscription?.rows;
-    if (!rows) return;
+    if (this.subscription === null) return;
+    const { rows, wire, state } = this.subscription;
+    // Until the snapshot of another filter comes, the rows of the one before stand; then nothing of them is held.
+    if (wire !== this.wire && state.peek() !== "asked") {
+      this.begin();
+      return;
+    }
     this.apply(this.hold.release((id) => rows.get(id)));
     this.apply(this.hold.take(rows.drain(), this));
     this.tell();
+  }
+
+  /** Take all rows that there are, whatever was held. */
+  private begin(): void {
+    this.hold.forget();
+    this.wire = this.subscription?.wire ?? "";
+    this.subscription?.rows.drain();
+    this.rebuild();
+    this.tell();
+    this.begun();
   }
 
   private apply({ rebuild, add, update, remove }: Drawing): void {

@@ -14,20 +14,21 @@ interface TableFooterProps {
 }
 
 export function TableFooter({ subscription, shown, page, older }: TableFooterProps) {
+  const problem = subscription?.problem.value ?? subscription?.olderRows.problem.value;
   return (
     <div class="table-footer">
       <span>{shown === 1 ? "1 trade" : `${count(shown)} trades`}</span>
       {subscription && subscription.skipped.value > 0 && (
         <span>{count(subscription.skipped.value)} left out: more than your tier's batch holds</span>
       )}
-      {subscription?.problem.value && shown > 0 ? (
+      {problem && shown > 0 ? (
         <span class="table-problem" role="alert">
-          {subscription.problem.value.message}
+          {problem.message}
         </span>
       ) : (
-        <span role="status">{subscription && shown > 0 ? place(subscription, shown) : ""}</span>
+        <span role="status">{subscription && shown > 0 ? place(subscription) : ""}</span>
       )}
-      {subscription?.more.value && shown > 0 && shown < ROWS_MOST && (
+      {subscription?.more.value && shown > 0 && !subscription.rows.full && (
         <button
           type="button"
           class="link"
@@ -44,9 +45,11 @@ export function TableFooter({ subscription, shown, page, older }: TableFooterPro
   );
 }
 
-function place(subscription: Subscription, shown: number): string {
+function place(subscription: Subscription): string {
+  if (subscription.state.value === "asked") return "Waiting for the trades of this filter…";
   if (subscription.loading.value) return "Loading older trades…";
-  if (shown >= ROWS_MOST)
-    return `${count(ROWS_MOST)} trades are as many as fit; narrow the filter to see older ones`;
+  if (subscription.rows.full) {
+    return `The page holds ${count(ROWS_MOST)} trades at most; narrow the filter to see older ones`;
+  }
   return subscription.more.value ? "" : "No older trades are kept";
 }

@@ -48,6 +48,7 @@ export function TradeTable() {
   }, [table, layout]);
   useEffect(() => table.follow(), [table, layout, subscription]);
   useEffect(() => rows.set("paused", paused), [rows, paused]);
+  useEffect(() => table.offer(), [table]);
 
   arrangement.value;
   const reason = rows.reason.value;
@@ -59,18 +60,7 @@ export function TradeTable() {
         <span class={reason ? "table-hold held" : "table-hold"}>
           {reason ? HELD[reason] : "Newest on top"}
         </span>
-        <button
-          type="button"
-          class="button"
-          aria-pressed={paused}
-          aria-keyshortcuts="p"
-          onClick={() => {
-            page.paused.value = !paused;
-          }}
-        >
-          Pause
-        </button>
-        <button type="button" class="button" onClick={() => table.exportCsv()}>
+        <button type="button" class="button" aria-keyshortcuts="e" onClick={() => table.exportCsv()}>
           CSV<span class="unseen">: save what is shown</span>
         </button>
         <ColumnsMenu
@@ -112,7 +102,9 @@ class Table {
   constructor(
     private readonly page: Page,
     private readonly arranged: () => void,
-  ) {}
+  ) {
+    this.rows.begun = () => this.showTop();
+  }
 
   /** Build the grid; the answer takes it down. */
   stand(section: HTMLElement, place: HTMLElement, layout: Layout): () => void {
@@ -132,10 +124,8 @@ class Table {
     this.rows.grid = grid;
     this.sorted();
     const unwatch = this.watch(place);
-    this.page.table.value = this;
     this.arranged();
     return () => {
-      this.page.table.value = null;
       unwatch();
       this.rows.stop();
       this.grid = null;
@@ -143,31 +133,35 @@ class Table {
     };
   }
 
+  /** Let the keyboard ask for what the table can do; the answer takes the offers back. */
+  offer(): () => void {
+    const { actions } = this.page;
+    const ends = [
+      actions.offer("nextRow", () => this.focusRow(1)),
+      actions.offer("previousRow", () => this.focusRow(-1)),
+      actions.offer("openRow", () => this.openRow()),
+      actions.offer("newest", () => this.toTop()),
+      actions.offer("exportCsv", () => this.exportCsv()),
+    ];
+    return () => {
+      for (const end of ends) end();
+    };
+  }
+
   /** Show the rows of the tab that is looked at. */
   follow(): void {
     this.rows.follow(this.subscription);
-    if (this.grid?.getDisplayedRowCount()) this.grid.ensureIndexVisible(0, "top");
   }
 
   older(): void {
     const page = this.page.stream.welcome.peek()?.limits.rows;
     const subscription = this.subscription;
-    if (page === undefined || subscription === null || subscription.rows.size >= ROWS_MOST) return;
-    subscription.rows.limit = ROWS_MOST;
-    this.page.stream.older(subscription, page);
-  }
-
-  focusNext(): void {
-    this.focusRow(1);
-  }
-
-  focusPrevious(): void {
-    this.focusRow(-1);
+    if (page !== undefined && subscription !== null) this.page.stream.older(subscription, page);
   }
 
   toTop(): void {
     this.page.paused.value = false;
-    if (this.grid?.getDisplayedRowCount()) this.grid.ensureIndexVisible(0, "top");
+    this.showTop();
     this.leave();
     for (const reason of ["paused", "scrolled", "pointer", "keys"] as const) this.rows.set(reason, false);
   }
@@ -248,6 +242,16 @@ class Table {
     grid.setFocusedCell(index, focused?.column ?? column);
   }
 
+  private showTop(): void {
+    if (this.grid?.getDisplayedRowCount()) this.grid.ensureIndexVisible(0, "top");
+  }
+
+  private openRow(): void {
+    const focused = this.grid?.getFocusedCell();
+    const row = focused && this.grid?.getDisplayedRowAtIndex(focused.rowIndex);
+    if (row?.data) this.page.contract.value = row.data;
+  }
+
   /** Take the keyboard off the rows and leave it at the table. */
   private leave(): void {
     const within = this.section?.contains(document.activeElement);
@@ -262,7 +266,8 @@ class Table {
       name: K,
       take: (event: HTMLElementEventMap[K]) => void,
     ) => place.addEventListener(name, take, { signal: ended.signal });
-    listen("pointerover", ({ target, pointerType }) =>
+    // Not by rows that come to stand under a pointer at rest: only a move of it holds them.
+    listen("pointermove", ({ target, pointerType }) =>
       rows.set("pointer", pointerType !== "touch" && onRow(target)),
     );
     listen("pointerleave", () => rows.set("pointer", false));
