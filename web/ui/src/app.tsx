@@ -2,6 +2,7 @@
 
 import { ChannelTabs } from "./channels/channel_tabs";
 import { SaveChannel } from "./channels/save_channel";
+import { TierInfo } from "./channels/tier_info";
 import { ContractPanel } from "./contract/contract_panel";
 import { FilterBar } from "./filter/filter_bar";
 import { Pictures } from "./flow/pictures";
@@ -14,7 +15,9 @@ import { TradeTable } from "./table/trade_table";
 export function App() {
   return (
     <>
-      <StatusBar />
+      <StatusBar>
+        <TierInfo />
+      </StatusBar>
       <Fault part="The list of channels">
         <ChannelTabs />
       </Fault>

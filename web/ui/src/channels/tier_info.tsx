@@ -18,17 +18,17 @@ export function TierInfo() {
         class="button tier"
         aria-haspopup="dialog"
         aria-disabled={welcome === null}
+        aria-label={welcome ? `${welcome.user}, tier ${welcome.tier}: what it includes` : "Tier"}
         onPointerDown={popover.press}
         onClick={(event) => welcome && popover.toggle(event.currentTarget)}
       >
-        Tier<span class="tier-name">{welcome?.tier ?? "–"}</span>
+        <span class="tier-user">{welcome?.user ?? "–"}</span>
+        <span class="tier-name">{welcome?.tier}</span>
       </button>
       <Popover handle={popover} id={id} role="dialog" label="What the tier includes" class="tier-info">
         {welcome && (
           <>
-            <h2>
-              {welcome.user}, {welcome.tier}
-            </h2>
+            <h2>Tier {welcome.tier}</h2>
             <dl>
               {limitsInWords(welcome.limits).map(([what, says]) => (
                 <div key={what}>

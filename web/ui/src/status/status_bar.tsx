@@ -1,6 +1,7 @@
 /** The line at the top: where the connection stands, whose page it is, the time, and what concerns all of the page. */
 
 import "./status_bar.css";
+import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
 import { clock, zone } from "../format";
 import { Problem } from "../protocol/api";
@@ -11,7 +12,8 @@ import { useSecond } from "./second";
 import { isSignedOut } from "./standing";
 import { ThemeSwitch } from "./theme";
 
-export function StatusBar() {
+/** `children` say whose page it is. */
+export function StatusBar({ children }: { readonly children?: ComponentChildren }) {
   const page = usePage();
   return (
     <header class="status">
@@ -26,7 +28,7 @@ export function StatusBar() {
         </span>
       )}
       <Clock />
-      <Who />
+      <div class="status-who">{children}</div>
       <div class="status-controls">
         <PauseButton />
         <ThemeSwitch />
@@ -54,19 +56,6 @@ function Clock() {
     <time class="status-clock" title="Time in New York" dateTime={new Date(now).toISOString()}>
       {clock(now)} <span class="status-zone">{zone(now)}</span>
     </time>
-  );
-}
-
-function Who() {
-  const welcome = usePage().stream.welcome.value;
-  return (
-    <span class="status-who" title="User and tier">
-      {welcome && (
-        <>
-          <span class="status-user">{welcome.user}</span> <span class="status-tier">{welcome.tier}</span>
-        </>
-      )}
-    </span>
   );
 }
 
