@@ -7,6 +7,7 @@ policy. What a test brings about on purpose, such as a refused filter, it names 
 from __future__ import annotations
 
 import asyncio
+import csv
 import os
 import re
 import threading
@@ -242,10 +243,32 @@ class Trader:
         """The row of a trade, by its id, where it is drawn."""
         return self.table.locator(f'[role="row"][row-id="{trade}"]')
 
+    def cell(self, trade: str, column: str) -> Locator:
+        """One value of a trade, by the column's id."""
+        return self.row(trade).locator(f'[col-id="{column}"]')
+
     def shown(self) -> list[str]:
         """The ids of the rows that are drawn, from the top on."""
         found: list[str] = self.table.evaluate(ROWS)
         return found
+
+    def show_column(self, name: str, shown: bool = True) -> None:
+        """Show or hide a column of the table."""
+        self.page.get_by_role("button", name="Columns").click()
+        box = self.page.get_by_role("group", name="Columns").get_by_label(name, exact=True)
+        box.set_checked(shown)
+        self.page.keyboard.press("Escape")
+
+    def export(self) -> list[dict[str, str]]:
+        """What the page saves as CSV: a map of column to value for each row, from the top on."""
+        with self.page.expect_download() as saved:
+            self.page.get_by_role("button", name="CSV").click()
+        with saved.value.path().open(encoding="utf-8", newline="") as file:
+            return list(csv.DictReader(file))
+
+    def ids(self) -> list[str]:
+        """The ids of all rows of the table, drawn or not, from the top on. The column Id must be shown."""
+        return [row["id"] for row in self.export()]
 
     def sees(self, fact: Callable[[], object], what: str) -> None:
         """Wait until something is so on the page."""
