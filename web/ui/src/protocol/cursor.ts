@@ -1,4 +1,4 @@
-/** The cursor of a page of older rows, made from a trade: for a client that let rows go and wants them back. */
+/** A cursor of our own making (docs/stream.md, history): for rows that were let go and are wanted back. */
 
 /** Above every `seq` and every partition that there may be. */
 const LAST_SEQ = Number.MAX_SAFE_INTEGER;

@@ -25,6 +25,12 @@ describe("words for the connection", () => {
     ["without a network", { link: WAITING, offline: true }, "bad", "Offline, trying in 3 s"],
     ["a gateway on this machine without a network", { offline: true }, "live", "Live"],
     ["Redis away", { source: { message: "Gone.", since: NOW - 7_000 } }, "waiting", "Stale by 7 s"],
+    [
+      "Redis away for longer than the gateway knew at first",
+      { source: { message: "Gone.", since: NOW - 7_000 }, lagMs: 11_000, heard: NOW - 1_000 },
+      "waiting",
+      "Stale by 12 s",
+    ],
     ["a gateway that is behind", { lagMs: 4_000, heard: NOW - 2_000 }, "waiting", "Stale by 6 s"],
     ["a gateway that is not heard", { heard: NOW - 14_000 }, "waiting", "Stale by 14 s"],
     ["a heartbeat that is a little late", { heard: NOW - 12_000 }, "live", "Live"],

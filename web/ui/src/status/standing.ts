@@ -79,8 +79,12 @@ export function standing(facts: Facts): Standing {
 }
 
 function open({ source, now, heard, lagMs, delayS }: Facts): Standing {
-  if (source !== null) return show("waiting", `Stale by ${seconds(now - source.since)}`, source.message);
   const quiet = now - heard;
+  if (source !== null) {
+    // The gateway found it out later than it happened, and says how much later with its next heartbeat.
+    const stale = Math.max(now - source.since, lagMs + quiet);
+    return show("waiting", `Stale by ${seconds(stale)}`, source.message);
+  }
   if (lagMs > BEHIND_MS) {
     const said = "The gateway is behind. It catches up by itself.";
     return show("waiting", `Stale by ${seconds(lagMs + quiet)}`, said);
