@@ -134,7 +134,7 @@ def test_no_tracked_file_names_a_package_index_or_a_persons_folder() -> None:
     assert found == []
 
 
-@pytest.mark.parametrize("name", ["requirements.lock", "requirements-dev.lock"])
+@pytest.mark.parametrize("name", ["requirements.lock", "requirements-dev.lock", "requirements-node.lock"])
 def test_every_locked_package_has_hashes_and_none_names_where_to_fetch_it(name: str) -> None:
     entries = (ROOT / name).read_text(encoding="utf-8").replace("\\\n", " ").splitlines()
     assert entries
