@@ -78,9 +78,11 @@ export function Popover({ handle, id, label, role, children, onKeyDown, ...rest 
 function place(element: HTMLElement, anchor: HTMLElement): void {
   const at = anchor.getBoundingClientRect();
   const { width, height } = element.getBoundingClientRect();
-  const left = Math.max(EDGE, Math.min(at.left, innerWidth - width - EDGE));
+  // Without what a phone shows by zooming out.
+  const { clientWidth, clientHeight } = document.documentElement;
+  const left = Math.max(EDGE, Math.min(at.left, clientWidth - width - EDGE));
   const below = at.bottom + DISTANCE;
-  const top = below + height <= innerHeight - EDGE ? below : Math.max(EDGE, at.top - DISTANCE - height);
+  const top = below + height <= clientHeight - EDGE ? below : Math.max(EDGE, at.top - DISTANCE - height);
   element.style.left = `${left}px`;
   element.style.top = `${top}px`;
 }

@@ -18,12 +18,12 @@ export function TierInfo() {
         class="button tier"
         aria-haspopup="dialog"
         aria-disabled={welcome === null}
-        aria-label={welcome ? `${welcome.user}, tier ${welcome.tier}: what it includes` : "Tier"}
         onPointerDown={popover.press}
         onClick={(event) => welcome && popover.toggle(event.currentTarget)}
       >
         <span class="tier-user">{welcome?.user ?? "–"}</span>
         <span class="tier-name">{welcome?.tier}</span>
+        <span class="unseen">: what the tier includes</span>
       </button>
       <Popover handle={popover} id={id} role="dialog" label="What the tier includes" class="tier-info">
         {welcome && (

@@ -41,6 +41,6 @@ export function limitsInWords(limits: Limits): readonly (readonly [string, strin
     ["Saved channels", amount(limits.channels, "channel")],
     ["Alerts", amount(limits.alerts, "alert")],
     ["Older rows", `${amount(limits.history_per_minute, "page")} a minute`],
-    ["Connections", `${amount(limits.connections, "connection")}, each open page is one`],
+    ["Connections", `${limits.connections} at once; each open page is one`],
   ];
 }

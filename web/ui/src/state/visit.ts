@@ -25,6 +25,9 @@ interface Written {
   readonly flowtape: true;
 }
 
+/** The filter of an address; null where it says none. */
+type Read = ReadFilter | "wrong" | null;
+
 /** Where an address leads, and what is said where that is not quite what it asked for. */
 interface Place {
   readonly tab: Tab;
@@ -102,7 +105,7 @@ export class Visit {
       this.read(address.q),
       address.channel === null || within(listing, patience),
     ]);
-    const place = await this.placeOf(address, own, listed);
+    const place = await this.placeOf(address, read, own, listed);
     if (!current()) return;
     this.land(address, read, place);
     if (listed || !named) return;
@@ -111,10 +114,10 @@ export class Visit {
     if ((await listing) !== null) return;
     // The list came late: whose tab it is shows now, unless something else was done meanwhile.
     if (!current() || this.tabs.current.value !== flow || flow.filter.value !== shown) return;
-    this.land(address, read, await this.placeOf(address, own, true));
+    this.land(address, read, await this.placeOf(address, read, own, true));
   }
 
-  private land(address: Address, read: ReadFilter | null | "wrong", { tab, notice }: Place): void {
+  private land(address: Address, read: Read, { tab, notice }: Place): void {
     const { flow } = this.tabs;
     this.settled = true;
     this.following = true;
@@ -128,7 +131,7 @@ export class Visit {
 
   /** `q` alone says what is seen. A channel's tab is shown where it has this very filter, or where this page itself
    *  wrote the address, as before a reload; a channel of the same name with another filter is somebody else's. */
-  private async placeOf({ q, channel }: Address, own: boolean, listed: boolean): Promise<Place> {
+  private async placeOf({ q, channel }: Address, read: Read, own: boolean, listed: boolean): Promise<Place> {
     const { flow, list } = this.tabs;
     const free = flow.name.value;
     if (channel === null) return { tab: flow, notice: null };
@@ -141,14 +144,15 @@ export class Visit {
       }
     }
     const tab = list.value.find((each) => each.channel.value?.name === channel);
-    if (tab && (q === null || own || tab.saved.value?.text === q)) return { tab, notice: null };
+    const alike = read !== null && read !== "wrong" && tab?.saved.value?.text === read.text;
+    if (tab && (q === null || own || alike)) return { tab, notice: null };
     if (!listed) return { tab: flow, notice: null };
     const shown = q === null ? "Every trade is shown." : `The filter of the address is shown under ${free}.`;
     const said = tab ? `Your own channel ${channel} has another filter.` : `You have no channel ${channel}.`;
     return { tab: flow, notice: `${said} ${shown}` };
   }
 
-  private async read(q: string | null): Promise<ReadFilter | null | "wrong"> {
+  private async read(q: string | null): Promise<Read> {
     if (q === null) return null;
     if (q === EVERYTHING.text) return EVERYTHING;
     try {
