@@ -31,6 +31,7 @@ export function Chart({ label, data, draw, onPoint }: ChartProps) {
     const build = () => {
       plot.current?.destroy();
       plot.current = null;
+      latest.current.onPoint?.(null);
       const { clientWidth: width, clientHeight: height } = at;
       if (width === 0 || height === 0) return;
       const drawing = draw(new Palette(at));

@@ -3,7 +3,7 @@ import type { Trade } from "../protocol/trade";
 import { courseOf, crossingOf, figuresOf } from "./contract_figures";
 import { markRadius } from "./price_picture";
 import { listWords } from "./print_list";
-import { contractName, crossingWords } from "./words";
+import { contractName, crossingWords, flagWords } from "./words";
 
 /** 15:00:00 in New York. */
 const AT = Date.UTC(2026, 10, 20, 20, 0, 0);
@@ -81,7 +81,7 @@ describe("the course of a contract", () => {
   it("crosses open interest at the first print above it", () => {
     const course = courseOf(newestFirst(print(1), print(2), print(3), print(4)));
     expect(crossingOf(course)).toEqual({ at: 2 });
-    expect(crossingWords(crossingOf(course), course)).toBe("volume passed open interest at 15:00:03");
+    expect(crossingWords(crossingOf(course), course)).toBe("passed open interest at 15:00:03");
   });
 
   it("crosses at its first print where that one took it above", () => {
@@ -105,6 +105,10 @@ describe("how a contract is written", () => {
     [0, "SPY 600 Call 2026-12-18 (expires today)"],
   ])("with %d days to go it is %s", (dte, words) => {
     expect(contractName(print(1, { dte }))).toBe(words);
+  });
+
+  it("leaves out of the flags what the page says once for all", () => {
+    expect(flagWords(["multi_leg", "sweep", "synthetic"])).toBe("multi leg, sweep");
   });
 
   it("says how many prints there are, and when more were not read", () => {

@@ -93,6 +93,7 @@ function drawMarks(self: uPlot, prints: readonly Trade[], palette: Palette): voi
   ctx.beginPath();
   ctx.rect(bbox.left - 8, bbox.top - 8, bbox.width + 16, bbox.height + 16);
   ctx.clip();
+  ctx.setLineDash([]);
   ctx.lineWidth = devicePixelRatio;
   ctx.strokeStyle = palette.get("--surface");
   for (const trade of prints) {

@@ -47,6 +47,7 @@ export function PrintList({ prints, opened }: PrintListProps) {
 
 function PrintRow({ trade, opened }: { readonly trade: Trade; readonly opened: boolean }) {
   const side = SIDES[trade.side];
+  const flags = flagWords(trade.flags);
   return (
     <tr class={isCancelled(trade) ? "cancelled" : ""} aria-current={opened ? "true" : undefined}>
       <td>{clock(trade.ts)}</td>
@@ -56,7 +57,9 @@ function PrintRow({ trade, opened }: { readonly trade: Trade; readonly opened: b
       <td class="number">{price(trade.price)}</td>
       <td class="number">{count(trade.size)}</td>
       <td class="number">{money(trade.premium)}</td>
-      <td class="contract-flags">{trade.flags.map(flagWords).join(", ")}</td>
+      <td class="contract-flags" title={flags}>
+        {flags}
+      </td>
     </tr>
   );
 }

@@ -35,7 +35,7 @@ export function VolumePicture({ course, point, onPoint }: VolumeProps) {
     <figure class="contract-picture">
       <figcaption>
         <span class="picture-title">Volume</span>
-        <span class="contract-hint">
+        <span class="contract-hint contract-course">
           {point === null ? words : `${clock(course.times[at] as number)}  ${known(course.volumes[at])}`}
         </span>
         <span class="contract-hint key-open-interest">OI {known(course.openInterest[at])}</span>
@@ -105,6 +105,7 @@ function drawCrossing(
   ctx.save();
   ctx.fillStyle = palette.get("--surface");
   ctx.strokeStyle = palette.get("--accent");
+  ctx.setLineDash([]);
   ctx.lineWidth = 2 * devicePixelRatio;
   ctx.beginPath();
   ctx.arc(x, y, CROSSING_PX * devicePixelRatio, 0, 2 * Math.PI);

@@ -25,14 +25,20 @@ export const SIDES: Readonly<Record<Side, { readonly sign: string; readonly word
   none: { sign: "○", words: "no side" },
 };
 
-/** A flag as people read it: `multi leg`. */
-export function flagWords(flag: string): string {
-  return flag.replaceAll("_", " ");
+/** The page says once for all that its data are synthetic. */
+const UNSAID = "synthetic";
+
+/** Flags as people read them: `multi leg, sweep`. */
+export function flagWords(flags: readonly string[]): string {
+  return flags
+    .filter((flag) => flag !== UNSAID)
+    .map((flag) => flag.replaceAll("_", " "))
+    .join(", ");
 }
 
 export function crossingWords(crossing: Crossing, course: Course): string {
   if (crossing === "unknown") return "open interest unknown";
-  if (crossing === "not yet") return "volume below open interest";
-  if (crossing === "before") return "volume was above open interest before these prints";
-  return `volume passed open interest at ${clock(course.times[crossing.at] as number)}`;
+  if (crossing === "not yet") return "below open interest";
+  if (crossing === "before") return "above open interest before these prints";
+  return `passed open interest at ${clock(course.times[crossing.at] as number)}`;
 }

@@ -4,7 +4,7 @@ import { Problem } from "../protocol/api";
 import { netPremium, outline } from "./net_premium";
 import { putCallLine, ratioText, ratioWords } from "./put_call";
 import { shownWords, troubleWords } from "./state_words";
-import { lean, topTickers } from "./top_tickers";
+import { topTickers } from "./top_tickers";
 
 const NOTHING: Sums = {
   trades: 0,
@@ -58,13 +58,14 @@ describe("net premium", () => {
 describe("put/call ratio", () => {
   it.each([
     [0, 0, null, "no trades"],
-    [10, 0, "all puts", "only puts"],
+    [10, 0, "∞", "only puts"],
     [0, 10, "0.00", "only calls"],
     [72, 100, "0.72", "more calls"],
     [104, 100, "1.04", "about even"],
     [996, 1000, "1.00", "about even"],
     [124, 10, "12.4", "more puts"],
-    [5_000_000, 1, "> 1,000", "more puts"],
+    [124, 1, "124", "more puts"],
+    [5_000_000, 1, ">999", "more puts"],
   ])("of %d to %d is %s: %s", (puts, calls, text, words) => {
     expect(ratioText(puts, calls)).toBe(text);
     expect(ratioWords(puts, calls)).toBe(words);
@@ -99,9 +100,9 @@ describe("top tickers", () => {
       underlyings: [of("SPY", 3_000_000, 1_000_000, 1_200_000), of("QQQ", 0, 2_000_000, -300_000)],
     });
     expect(spy).toMatchObject({ calls: 0.75, puts: 0.25 });
-    expect(spy?.words).toBe("SPY: $4.00M, calls 75%, puts 25%, net bullish +$1.20M");
+    expect(spy).toMatchObject({ split: "calls 75%, puts 25%", lean: "net bullish" });
     expect(qqq).toMatchObject({ calls: 0, puts: 0.5 });
-    expect(qqq?.words).toBe("QQQ: $2.00M, calls 0%, puts 100%, net bearish -$300K");
+    expect(qqq).toMatchObject({ split: "calls 0%, puts 100%", lean: "net bearish" });
   });
 
   it("are none without premium", () => {
@@ -110,7 +111,7 @@ describe("top tickers", () => {
   });
 
   it("lean to neither side at zero", () => {
-    expect(lean(0)).toBe("balanced");
+    expect(topTickers({ underlyings: [of("SPY", 10, 0, 0)] })[0]?.lean).toBe("balanced");
   });
 });
 

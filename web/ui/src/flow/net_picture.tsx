@@ -45,6 +45,7 @@ function draw(palette: Palette): Drawing {
           const { ctx, bbox } = self;
           ctx.save();
           ctx.strokeStyle = palette.get("--muted");
+          ctx.setLineDash([]);
           ctx.lineWidth = devicePixelRatio;
           ctx.beginPath();
           ctx.moveTo(bbox.left, y);

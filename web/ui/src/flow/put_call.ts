@@ -8,11 +8,12 @@ export const PARTS = 12;
 /** Nearer to 1 than this, calls and puts are about even. */
 const EVEN = 0.05;
 
-/** `0.72`, `12.4`, or `all puts`; null where nothing was traded. */
+/** `0.72`, `12.4`, `∞` without calls; null where nothing was traded. */
 export function ratioText(puts: number, calls: number): string | null {
-  if (calls === 0) return puts === 0 ? null : "all puts";
+  if (calls === 0) return puts === 0 ? null : "∞";
   const ratio = puts / calls;
-  if (ratio >= 1_000) return "> 1,000";
+  if (ratio >= 999.5) return ">999";
+  if (ratio >= 99.95) return ratio.toFixed(0);
   return ratio.toFixed(ratio >= 9.995 ? 1 : 2);
 }
 

@@ -25,18 +25,24 @@ export function TopPicture({ stats, onPick }: TopProps) {
             <button
               type="button"
               class="top-ticker"
-              title={`${each.words}. Show ${each.underlying} only.`}
-              aria-label={`${each.words}. Show ${each.underlying} only.`}
+              title={`${each.underlying}: ${each.split}, ${each.lean} ${signedMoney(each.net)}`}
               onClick={() => onPick(each.underlying)}
             >
-              <span class="top-rank">{index + 1}</span>
+              <span class="top-rank" aria-hidden="true">
+                {index + 1}
+              </span>
               <span class="top-name">{each.underlying}</span>
               <span class="top-bar">
+                <span class="unseen">, {each.split}, </span>
                 <span class="top-calls" style={{ width: `${100 * each.calls}%` }} />
                 <span class="top-puts" style={{ width: `${100 * each.puts}%` }} />
               </span>
               <span class="top-premium">{money(each.premium)}</span>
-              <span class={`top-net ${each.net < 0 ? "bearish" : "bullish"}`}>{signedMoney(each.net)}</span>
+              <span class={`top-net ${each.net < 0 ? "bearish" : "bullish"}`}>
+                <span class="unseen">, {each.lean} </span>
+                {signedMoney(each.net)}
+              </span>
+              <span class="unseen">. Show {each.underlying} only.</span>
             </button>
           </li>
         ))}

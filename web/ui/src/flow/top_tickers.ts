@@ -1,6 +1,5 @@
 /** The tickers with the most premium, as the list draws them. */
 
-import { money, signedMoney } from "../format";
 import type { Stats } from "../protocol/api";
 
 export interface TopTicker {
@@ -11,8 +10,10 @@ export interface TopTicker {
   /** Length of the bar's parts, 0 to 1; the first ticker's bar is 1 in all. */
   readonly calls: number;
   readonly puts: number;
-  /** All of it in a sentence. */
-  readonly words: string;
+  /** What the bar shows: `calls 75%, puts 25%`. */
+  readonly split: string;
+  /** What the sign of `net` means. */
+  readonly lean: "net bullish" | "net bearish" | "balanced";
 }
 
 export function topTickers(stats: Pick<Stats, "underlyings">): TopTicker[] {
@@ -27,13 +28,8 @@ export function topTickers(stats: Pick<Stats, "underlyings">): TopTicker[] {
       net,
       calls: each.call_premium / most,
       puts: each.put_premium / most,
-      words: `${each.underlying}: ${money(each.premium)}, calls ${share}%, puts ${100 - share}%, ${lean(net)}`,
+      split: `calls ${share}%, puts ${100 - share}%`,
+      lean: net === 0 ? "balanced" : net > 0 ? "net bullish" : "net bearish",
     };
   });
-}
-
-/** `net bullish +$1.2M`, `net bearish -$300K`, `balanced`. */
-export function lean(net: number): string {
-  if (net === 0) return "balanced";
-  return `net ${net > 0 ? "bullish" : "bearish"} ${signedMoney(net)}`;
 }
