@@ -47,6 +47,11 @@ describe("a cell", () => {
     expect(shown(row)).toMatchObject({ quote: "–", underlying_price: "–", iv: "–", otm_pct: "–", side: "–" });
   });
 
+  it("has no minus before nothing", () => {
+    expect(shown(trade("a", 1, { otm_pct: -0.04 })).otm_pct).toBe("0.0%");
+    expect(shown(trade("a", 1, { otm_pct: -0.06 })).otm_pct).toBe("-0.1%");
+  });
+
   it("quotes the side that is known", () => {
     expect(quoteOf(trade("a", 1, { bid: null }))).toBe("– × 2.45");
   });

@@ -78,6 +78,9 @@ function of(
 const number = (name: Field, head: string, long: string, width: number, write: (value: number) => string) =>
   of(name, head, long, width, known(write), "right");
 
+/** `-2.8%`; a trace in the money is `0.0%`, not `-0.0%`. */
+const outOfTheMoney = (value: number) => percent(Math.round(value * 10) / 10 || 0);
+
 /** `600` or `602.5`. */
 export function strike(dollars: number): string {
   return String(Number(dollars.toFixed(3)));
@@ -146,7 +149,7 @@ export const COLUMNS: readonly Column[] = [
     text: (value) => timeOf(value as number),
     exported: [["time", instant("ts")]],
   },
-  of("underlying", "Ticker", "Ticker", 54),
+  of("underlying", "Ticker", "Ticker", 58),
   {
     id: "contract",
     head: "Contract",
@@ -157,11 +160,11 @@ export const COLUMNS: readonly Column[] = [
     exported: [["symbol", field("symbol")]],
   },
   of("right", "C/P", "Call or put", 38),
-  number("strike", "Strike", "Strike", 56, strike),
+  number("strike", "Strike", "Strike", 52, strike),
   of("expiry", "Expiry", "Expiry", 76, (value) => expiry(value as number)),
-  number("dte", "DTE", "Days to expiry", 42, count),
-  number("underlying_price", "Spot", "Spot: price of the underlying", 62, price),
-  number("otm_pct", "OTM %", "Percent out of the money", 56, percent),
+  number("dte", "DTE", "Days to expiry", 40, count),
+  number("underlying_price", "Spot", "Spot: price of the underlying", 68, price),
+  number("otm_pct", "OTM %", "Percent out of the money", 56, outOfTheMoney),
   number("price", "Price", "Price", 52, price),
   number("size", "Size", "Size", 52, count),
   number("premium", "Premium", "Premium", 64, money),
@@ -169,7 +172,7 @@ export const COLUMNS: readonly Column[] = [
     id: "quote",
     head: "Bid × Ask",
     name: "Bid × ask",
-    width: 92,
+    width: 112,
     align: "right",
     value: field("bid"),
     text: (_, trade) => quoteOf(trade),
@@ -182,14 +185,14 @@ export const COLUMNS: readonly Column[] = [
     id: "side",
     head: "Side",
     name: "Side of the quote",
-    width: 68,
+    width: 72,
     value: (trade) => SIDE_ORDER[trade.side],
     text: (_, trade) => SIDES[trade.side],
     exported: [["side", field("side")]],
   },
-  of("sentiment", "Sentiment", "Sentiment", 78, (value) => SENTIMENTS[value as Sentiment]),
+  of("sentiment", "Sentiment", "Sentiment", 76, (value) => SENTIMENTS[value as Sentiment]),
   number("volume", "Volume", "Volume of the contract today", 58, count),
-  number("open_interest", "OI", "Open interest", 56, count),
+  number("open_interest", "OI", "Open interest", 52, count),
   number("vol_oi", "Vol/OI", "Volume by open interest", 54, (value) => value.toFixed(2)),
   number("iv", "IV", "Implied volatility", 50, (value) => percent(value * 100)),
   of("exchange", "Exch", "Exchange", 48),
@@ -197,7 +200,7 @@ export const COLUMNS: readonly Column[] = [
     id: "flags",
     head: "Flags",
     name: "Flags",
-    width: 132,
+    width: 108,
     value: (trade) => trade.flags.join(" "),
     text: plain,
     exported: [["flags", (trade) => trade.flags]],

@@ -14,8 +14,11 @@ class Table {
     return this.drawn.has(id);
   }
 
-  oldest(): Trade | null {
-    return [...this.drawn.values()].sort(newestFirst).at(-1) ?? null;
+  /** How many rows are in view. */
+  height = 3;
+
+  lowestInView(): Trade | null {
+    return [...this.drawn.values()].sort(newestFirst)[Math.min(this.height, this.drawn.size) - 1] ?? null;
   }
 
   get ids(): string[] {
@@ -138,6 +141,14 @@ describe("while the view is held", () => {
     table.rows.apply([trade("y", 0, { ts: 0 }), trade("x", 0, { ts: -1 })]);
     table.frame();
     expect(table.ids).toEqual(["c", "b", "a", "y", "x"]);
+    expect(table.hold.count).toBe(0);
+  });
+
+  it("draws what comes to stand below the view, though a late print stands lower", () => {
+    table.height = 2;
+    table.rows.apply([trade("page", 0, { ts: 1.5 })]);
+    table.frame();
+    expect(table.ids).toEqual(["c", "b", "page", "a"]);
     expect(table.hold.count).toBe(0);
   });
 

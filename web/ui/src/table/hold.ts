@@ -9,8 +9,8 @@ export type Reason = "pointer" | "keys" | "scrolled" | "paused";
 /** What the table shows now. */
 export interface Shown {
   has(id: string): boolean;
-  /** The lowest row by time; null where none is shown. */
-  oldest(): Trade | null;
+  /** The last row in view; null where there is none, or where rows do not stand newest first. */
+  lowestInView(): Trade | null;
 }
 
 /** What is to be drawn. `rebuild` stands for all: take every row that is held. */
@@ -108,11 +108,11 @@ export class Hold {
       this.struck.delete(id);
       this.evicted.delete(id);
     }
-    // A page of older rows stands below all that is shown and moves nothing.
-    const oldest = shown.oldest();
+    // What comes to stand below all that is in view, as a page of older rows does, moves nothing.
+    const lowest = shown.lowestInView();
     const add: Trade[] = [];
     for (const trade of fresh) {
-      if (oldest !== null && isBelow(trade, oldest)) add.push(trade);
+      if (lowest !== null && isBelow(trade, lowest)) add.push(trade);
       else this.waiting.add(trade.id);
     }
     for (const trade of changes.gone) {
@@ -147,6 +147,6 @@ function sorted(changes: Changes, shown: Shown): { add: Trade[]; update: Trade[]
   return { add, update };
 }
 
-function isBelow(trade: Trade, oldest: Trade): boolean {
-  return trade.ts < oldest.ts || (trade.ts === oldest.ts && trade.seq < oldest.seq);
+function isBelow(trade: Trade, lowest: Trade): boolean {
+  return trade.ts < lowest.ts || (trade.ts === lowest.ts && trade.seq < lowest.seq);
 }

@@ -30,6 +30,9 @@ export class LiveRows implements Shown {
   /** The grid comes later: it asks `isStruck` itself. */
   grid: GridApi<Trade> | null = null;
 
+  /** Whether rows stand newest first; only then is it known where a row will stand. */
+  newestFirst = true;
+
   readonly isStruck = (id: string) => this.hold.isStruck(id);
 
   /** Show another subscription's rows; null shows none. */
@@ -56,17 +59,10 @@ export class LiveRows implements Shown {
     return this.grid?.getRowNode(id) !== undefined;
   }
 
-  oldest(): Trade | null {
-    let oldest: Trade | null = null;
-    this.grid?.forEachNode(({ data }) => {
-      if (
-        data &&
-        (oldest === null || data.ts < oldest.ts || (data.ts === oldest.ts && data.seq < oldest.seq))
-      ) {
-        oldest = data;
-      }
-    });
-    return oldest;
+  lowestInView(): Trade | null {
+    const { grid } = this;
+    if (grid === null || !this.newestFirst) return null;
+    return grid.getDisplayedRowAtIndex(grid.getLastDisplayedRowIndex())?.data ?? null;
   }
 
   /** A page in the background gets no frames: what came meanwhile is drawn as one when it is looked at again. */

@@ -1,6 +1,6 @@
 /** The live table: trades newest first, held still while somebody looks, with the columns as they were left. */
 
-import { useSignal } from "@preact/signals";
+import { signal, useSignal } from "@preact/signals";
 import type { GridApi } from "ag-grid-community";
 import { useEffect, useMemo, useRef } from "preact/hooks";
 import { count } from "../format";
@@ -58,7 +58,7 @@ export function TradeTable() {
     <section ref={section} class="trade-table" aria-label="Trades" tabIndex={-1}>
       <div class="table-tools">
         <span class={reason ? "table-hold held" : "table-hold"}>
-          {reason ? HELD[reason] : "Newest on top"}
+          {reason ? HELD[reason] : table.order.value}
         </span>
         <button type="button" class="button" aria-keyshortcuts="e" onClick={() => table.exportCsv()}>
           CSV<span class="unseen">: save what is shown</span>
@@ -94,16 +94,21 @@ export function TradeTable() {
 /** The grid with what acts on it; made once, while the grid is made anew for another layout. */
 class Table {
   readonly rows = new LiveRows();
+  /** How rows are ordered, in words. */
+  readonly order = signal("Newest on top");
   private grid: GridApi<Trade> | null = null;
   private section: HTMLElement | null = null;
   private layout: Layout = "wide";
-  private newestFirst = true;
 
   constructor(
     private readonly page: Page,
     private readonly arranged: () => void,
   ) {
-    this.rows.begun = () => this.showTop();
+    this.rows.begun = () => {
+      this.showTop();
+      // A row that had the keyboard may be gone, of which browsers tell nothing.
+      this.rows.set("keys", holds(document.activeElement));
+    };
   }
 
   /** Build the grid; the answer takes it down. */
@@ -123,7 +128,7 @@ class Table {
     this.grid = grid;
     this.rows.grid = grid;
     this.sorted();
-    const unwatch = this.watch(place);
+    const unwatch = this.watch(place.parentElement as HTMLElement);
     this.arranged();
     return () => {
       unwatch();
@@ -212,11 +217,13 @@ class Table {
 
   private sorted(): void {
     const by = this.grid?.getColumnState().find((each) => each.sort);
-    this.newestFirst = by?.colId === "ts" && by.sort === "desc";
+    const newestFirst = by?.colId === "ts" && by.sort === "desc";
     const name = BY_ID.get(by?.colId ?? "")?.name ?? "";
+    this.rows.newestFirst = newestFirst;
+    this.order.value = newestFirst ? "Newest on top" : `Sorted by ${name}`;
     this.grid?.setGridAriaProperty(
       "label",
-      this.newestFirst ? "Trades, newest first" : `Trades, sorted by ${name}`,
+      newestFirst ? "Trades, newest first" : `Trades, sorted by ${name}`,
     );
   }
 
@@ -228,7 +235,7 @@ class Table {
     this.rows.set("scrolled", away);
     if (subscription) subscription.rows.limit = away ? ROWS_MOST : ROWS_KEPT;
     const below = grid.getDisplayedRowCount() - bottom / ROW_HEIGHT;
-    if (away && this.newestFirst && below < ROWS_AHEAD) this.older();
+    if (away && this.rows.newestFirst && below < ROWS_AHEAD) this.older();
   }
 
   private focusRow(step: number): void {
@@ -259,26 +266,27 @@ class Table {
     if (within) this.section?.focus({ preventScroll: true });
   }
 
-  private watch(place: HTMLElement): () => void {
+  private watch(body: HTMLElement): () => void {
     const { rows } = this;
     const ended = new AbortController();
     const listen = <K extends keyof HTMLElementEventMap>(
       name: K,
       take: (event: HTMLElementEventMap[K]) => void,
-    ) => place.addEventListener(name, take, { signal: ended.signal });
+    ) => body.addEventListener(name, take, { signal: ended.signal });
     // Not by rows that come to stand under a pointer at rest: only a move of it holds them.
     listen("pointermove", ({ target, pointerType }) =>
-      rows.set("pointer", pointerType !== "touch" && onRow(target)),
+      rows.set("pointer", pointerType !== "touch" && holds(target)),
     );
     listen("pointerleave", () => rows.set("pointer", false));
     listen("focusin", ({ target }) =>
-      rows.set("keys", onRow(target) && (target as Element).matches(":focus-visible")),
+      rows.set("keys", holds(target) && (target as Element).matches(":focus-visible")),
     );
-    listen("focusout", ({ relatedTarget }) => rows.set("keys", onRow(relatedTarget)));
+    listen("focusout", ({ relatedTarget }) => rows.set("keys", holds(relatedTarget)));
     return () => ended.abort();
   }
 }
 
-function onRow(target: EventTarget | null): boolean {
-  return target instanceof Element && target.closest(".ag-row") !== null;
+/** A row, or the pill, which would else be gone before it is reached. */
+function holds(target: EventTarget | null): boolean {
+  return target instanceof Element && target.closest(".ag-row, .table-pill") !== null;
 }
