@@ -7,7 +7,8 @@ from pathlib import Path
 from playwright.sync_api import expect
 
 from engine.settings import Settings
-from tests.browser import Gateway, Market, OpenPage, Trader, gateway_beside
+from tests.browser import Market, OpenPage, Trader, gateway_beside
+from tests.gateways import Gateway
 
 BADGE = ".status-link"
 

@@ -414,6 +414,15 @@ describe("older rows", () => {
 });
 
 describe("what may be said", () => {
+  it("holds for somebody who looks away and back all the time", async () => {
+    const visit = await begin({}, (each) => each.welcome({ messages_per_minute: 20 }));
+    await until(() => stream.link.value.kind === "open", "an open link");
+    for (let look = 0; look < 100; look++) stream.hasten();
+    await until(() => visit.of("ping").length === 10, "pings");
+    await pause(20);
+    expect(visit.of("ping")).toHaveLength(10);
+  });
+
   it("is paced, and what was replaced meanwhile is never said", async () => {
     const visit = await begin({}, (each) => each.welcome({ messages_per_minute: 600 }));
     await until(() => stream.link.value.kind === "open", "an open link");

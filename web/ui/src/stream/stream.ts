@@ -129,7 +129,10 @@ export class Stream {
     if (link.kind === "waiting" && link.retryAt !== null) {
       clearTimeout(this.retry);
       this.again(link.why);
-    } else if (link.kind === "open") this.connection?.probe(this.probeMs);
+    } else if (link.kind === "open" && this.messages.pause(performance.now()) === 0) {
+      this.messages.spend();
+      this.connection?.probe(this.probeMs);
+    }
   }
 
   /** Begin a subscription, or replace the one of that name. */
