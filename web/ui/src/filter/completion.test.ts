@@ -40,8 +40,10 @@ describe("a bare word", () => {
     expect(labels("pre│")).toEqual(["premium", "large_premium"]);
   });
 
-  test("that is nothing known has no offers", () => {
+  test("that is nothing known, or all that fits, has no offers", () => {
     expect(at("swep│")).toBeNull();
+    expect(at("sweep│")).toBeNull();
+    expect(at("QQQ│")).toBeNull();
   });
 
   test("is offered unasked only once a letter stands there", () => {

@@ -73,7 +73,10 @@ export function offersAt(
       typed,
       candidates.filter((each) => !taken.has(plain(each.label))),
     );
-    return offers.length ? { from: position - typed.length, offers, eager } : null;
+    // Nothing is left to choose where the one word that fits stands there already.
+    if (offers.length === 0 || (offers.length === 1 && plain(offers[0]?.label ?? "") === plain(typed)))
+      return null;
+    return { from: position - typed.length, offers, eager };
   };
   const { vocabulary } = known;
 
