@@ -26,10 +26,13 @@ from engine.stats import (
     stats,
 )
 from schemas.errors import SearchError
+from schemas.filter import Filter
 from schemas.filter_text import parse_filter
+from schemas.tier import Tier
 from web.parameters import Parameters
 from web.searching import Searchers
 from web.services import Services
+from web.shared_answers import SharedAnswers
 
 PARAMETERS: Final = ("q", "window", "buckets", "top")
 
@@ -38,6 +41,9 @@ AT_ONCE: Final = 2
 
 ANSWER_S: Final = 20.0
 """After which a sum fails, waiting included."""
+
+FRESH_S: Final = 1.0
+"""For how long a sum is given again to who asks for the same."""
 
 Dollars = Annotated[float, msgspec.Meta(description="Dollars, to the cent.")]
 Count = Annotated[int, msgspec.Meta(ge=0)]
@@ -92,20 +98,19 @@ class StatsAnswer(Sums, kw_only=True):
 def routes(services: Services) -> list[BaseRoute]:
     """The route of the sums."""
     searchers = Searchers(services)
+    answers = SharedAnswers(FRESH_S)
     turns = asyncio.Semaphore(AT_ONCE)
     search = services.search
 
-    async def summed(request: Request) -> Response:
-        identity = await searchers.admit(request)
-        given = Parameters(request.query_params, PARAMETERS)
+    async def summed(wanted: Filter, window_ms: int, buckets: int, top: int, tier: Tier) -> bytes:
         now = now_ms()
         question = stats(
-            parse_filter(given.text("q") or ""),
-            given.duration_ms("window", WINDOW_MS, WINDOW_MS_LEAST, WINDOW_MS_MOST),
-            identity.tier.until(now),
+            wanted,
+            window_ms,
+            tier.until(now),
             now,
-            buckets=given.whole("buckets", BUCKETS, 1, BUCKETS_MOST),
-            top=given.whole("top", TOP, 1, TOP_MOST),
+            buckets=buckets,
+            top=top,
             partitions=search.partitions,
             timeout_ms=search.timeout_ms,
         )
@@ -118,9 +123,21 @@ def routes(services: Services) -> list[BaseRoute]:
                 f"The sum did not end within {ANSWER_S:.0f} s.", "Ask for a shorter window."
             ) from None
         services.metrics.query[QueryKind.STATS].observe_many(time.perf_counter() - begun)
-        return Response(msgspec.json.encode(answer_of(found)), media_type="application/json")
+        return msgspec.json.encode(answer_of(found))
 
-    return [Route("/v1/stats", summed, methods=["GET"])]
+    async def sums(request: Request) -> Response:
+        tier = (await searchers.admit(request)).tier
+        given = Parameters(request.query_params, PARAMETERS)
+        wanted = parse_filter(given.text("q") or "")
+        window_ms = given.duration_ms("window", WINDOW_MS, WINDOW_MS_LEAST, WINDOW_MS_MOST)
+        buckets = given.whole("buckets", BUCKETS, 1, BUCKETS_MOST)
+        top = given.whole("top", TOP, 1, TOP_MOST)
+        # Of a tier only its delay makes a difference: an answer made a moment ago shows no more than one made now.
+        key = (wanted.key, window_ms, buckets, top, tier.delay_s)
+        body = await answers.get(key, lambda: summed(wanted, window_ms, buckets, top, tier))
+        return Response(body, media_type="application/json")
+
+    return [Route("/v1/stats", sums, methods=["GET"])]
 
 
 def answer_of(found: Stats) -> StatsAnswer:
