@@ -34,6 +34,7 @@ from schemas import keys
 from schemas.filter_text import parse_filter
 from schemas.messages import (
     ENCODINGS,
+    HEARTBEAT_S,
     MSGPACK,
     Batch,
     CloseCode,
@@ -313,6 +314,11 @@ def test_a_redis_that_hangs_is_noticed_and_nothing_is_lost(
                 told = next(place for place, message in enumerate(heard) if isinstance(message, Error))
                 assert said(heard[told:], Heartbeat)[0].lag_ms < 20_000
                 os.kill(server.pid, signal.SIGCONT)
+                # On a quiet tape too, who waits hears that it is read again, long before a heartbeat is due.
+                beats = said(heard, Heartbeat)
+                while beats[-1].lag_ms >= beats[0].lag_ms:
+                    beats += said(await everything(peer, lambda heard: said(heard, Heartbeat)), Heartbeat)
+                assert beats[-1].t - beats[-2].t < 1_000 * HEARTBEAT_S
                 await market.trade(2)
                 assert ids((await peer.expect(Batch)).rows) == ["t_2"]
                 await peer.silent()

@@ -86,6 +86,8 @@ class Hub:
         self._behind_since: float | None = None
         """Loop time since which the tape has more than is read at once."""
         self._opened = self._was_open = False
+        self._returned = False
+        """Whether Redis came back and clients have yet to hear that the tape is read again."""
         self._tasks: list[asyncio.Task[None]] = []
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
@@ -228,6 +230,7 @@ class Hub:
                 if whole:
                     self._caught_up = time.monotonic()
                     self._behind_since = None
+                    self._tell_caught_up()
                 elif self._behind_since is None:
                     self._behind_since = asyncio.get_running_loop().time()
                 await self._take(found)
@@ -252,6 +255,7 @@ class Hub:
         self._opened = True
         self._caught_up = time.monotonic()
         self._source_is_back()
+        self._tell_caught_up()
         self._push.clear()
         self._poll.begin_anew(self.tape.position)
         if not self._was_open:
@@ -298,6 +302,13 @@ class Hub:
         self.source_error = None
         log.warning("Redis answers again")
         self._loading.source_is_back()
+        self._returned = True
+
+    def _tell_caught_up(self) -> None:
+        # Not before the tape was read whole: until then the lag is that of the outage.
+        if not self._returned:
+            return
+        self._returned = False
         at_ms = now_ms()
         for session in self.sessions:
             session.send(Heartbeat(at_ms, self.lag_ms))
