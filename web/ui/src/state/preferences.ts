@@ -48,7 +48,7 @@ export class Preferences {
   readonly window = stored<Window>("window", "15m", isOneOf<Window>(...WINDOWS));
   /** Whether the pictures above the table are open. */
   readonly pictures = stored<boolean>("pictures", true, isBoolean);
-  /** Names of channels in the order of their tabs; channels that are not named follow by name. */
+  /** Names of channels, and link ids of shared ones that are open, in the order of their tabs; the rest follow by name. */
   readonly channelOrder = stored<readonly string[]>("channels.order", [], isTexts);
   /** The grid's own description of columns: order, width, hidden, sorted. */
   readonly grid = stored<object>("grid", {}, isObject);
