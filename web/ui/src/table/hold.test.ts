@@ -17,7 +17,7 @@ class Table {
   /** How many rows are in view. */
   height = 3;
 
-  lowestInView(): Trade | null {
+  stillDownTo(): Trade | null {
     return [...this.drawn.values()].sort(newestFirst)[Math.min(this.height, this.drawn.size) - 1] ?? null;
   }
 

@@ -9,8 +9,8 @@ export type Reason = "pointer" | "keys" | "scrolled" | "paused";
 /** What the table shows now. */
 export interface Shown {
   has(id: string): boolean;
-  /** The last row in view; null where there is none, or where rows do not stand newest first. */
-  lowestInView(): Trade | null;
+  /** The row below which rows may come to stand; null where none may. */
+  stillDownTo(): Trade | null;
 }
 
 /** What is to be drawn. `rebuild` stands for all: take every row that is held. */
@@ -109,7 +109,7 @@ export class Hold {
       this.evicted.delete(id);
     }
     // What comes to stand below all that is in view, as a page of older rows does, moves nothing.
-    const lowest = shown.lowestInView();
+    const lowest = shown.stillDownTo();
     const add: Trade[] = [];
     for (const trade of fresh) {
       if (lowest !== null && isBelow(trade, lowest)) add.push(trade);

@@ -4,6 +4,7 @@ import { signal } from "@preact/signals";
 import type { GridApi } from "ag-grid-community";
 import type { Trade } from "../protocol/trade";
 import type { Subscription } from "../stream/subscription";
+import { ROW_HEIGHT } from "./grid";
 import { type Drawing, Hold, type Reason, type Shown } from "./hold";
 
 /** From so many new and removed rows on, all rows are given anew, which then costs less. */
@@ -23,6 +24,8 @@ export class LiveRows implements Shown {
   private wire = "";
   private unwatch: (() => void) | null = null;
   private frame = 0;
+  /** Where a page of older rows is; null where none was asked for. */
+  private page: "awaited" | "here" | null = null;
 
   /** Told when the rows of another filter stand. */
   begun: () => void = () => {};
@@ -59,10 +62,21 @@ export class LiveRows implements Shown {
     return this.grid?.getRowNode(id) !== undefined;
   }
 
-  lowestInView(): Trade | null {
+  /** A page of older rows was asked for. */
+  awaitPage(): void {
+    this.page = "awaited";
+  }
+
+  /**
+   * The last row in view. A page of older rows may move what stands below the first one: late prints, which are
+   * older than the page and stood at the end in its place.
+   */
+  stillDownTo(): Trade | null {
     const { grid } = this;
     if (grid === null || !this.newestFirst) return null;
-    return grid.getDisplayedRowAtIndex(grid.getLastDisplayedRowIndex())?.data ?? null;
+    const { top, bottom } = grid.getVerticalPixelRange();
+    const index = Math.floor((this.page === "here" ? top : bottom) / ROW_HEIGHT);
+    return grid.getDisplayedRowAtIndex(Math.min(index, grid.getDisplayedRowCount() - 1))?.data ?? null;
   }
 
   /** A page in the background gets no frames: what came meanwhile is drawn as one when it is looked at again. */
@@ -73,20 +87,23 @@ export class LiveRows implements Shown {
   private draw(): void {
     this.frame = 0;
     if (this.subscription === null) return;
-    const { rows, wire, state } = this.subscription;
+    const { rows, wire, state, loading } = this.subscription;
     // Until the snapshot of another filter comes, the rows of the one before stand; then nothing of them is held.
     if (wire !== this.wire && state.peek() !== "asked") {
       this.begin();
       return;
     }
     this.apply(this.hold.release((id) => rows.get(id)));
+    if (this.page === "awaited" && !loading.peek()) this.page = "here";
     this.apply(this.hold.take(rows.drain(), this));
+    if (this.page === "here") this.page = null;
     this.tell();
   }
 
   /** Take all rows that there are, whatever was held. */
   private begin(): void {
     this.hold.forget();
+    this.page = null;
     this.wire = this.subscription?.wire ?? "";
     this.subscription?.rows.drain();
     this.rebuild();

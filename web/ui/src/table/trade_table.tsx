@@ -161,7 +161,9 @@ class Table {
   older(): void {
     const page = this.page.stream.welcome.peek()?.limits.rows;
     const subscription = this.subscription;
-    if (page !== undefined && subscription !== null) this.page.stream.older(subscription, page);
+    if (page === undefined || subscription === null) return;
+    this.rows.awaitPage();
+    this.page.stream.older(subscription, page);
   }
 
   toTop(): void {
