@@ -27,7 +27,11 @@ export function useSheetFocus(panel: RefObject<HTMLElement | null>): void {
   useEffect(() => {
     const at = panel.current;
     if (at === null) return;
-    const before = document.activeElement;
+    // Rows move on meanwhile: where the cell is gone, the table around it takes the focus back.
+    const before: HTMLElement[] = [];
+    for (let each = document.activeElement; each !== null; each = each.parentElement) {
+      if (each instanceof HTMLElement && each.matches("[tabindex], button, input, a")) before.push(each);
+    }
     const covers = matchMedia(COVERS);
     if (byKey || covers.matches) at.querySelector<HTMLElement>("h2")?.focus();
     const covered: Element[] = [];
@@ -49,8 +53,7 @@ export function useSheetFocus(panel: RefObject<HTMLElement | null>): void {
       covers.removeEventListener("change", cover);
       for (const each of covered) each.removeAttribute("inert");
       const inside = document.activeElement === document.body || at.contains(document.activeElement);
-      if (inside && before instanceof HTMLElement && before.isConnected)
-        before.focus({ preventScroll: true });
+      if (inside) before.find((each) => each.isConnected)?.focus({ preventScroll: true });
     };
   }, [panel]);
 }

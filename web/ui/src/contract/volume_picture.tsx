@@ -63,6 +63,8 @@ function range(_self: uPlot, _least: number | null, most: number | null): [numbe
 
 function drawing(latest: () => { course: Course; crossing: Crossing }): (palette: Palette) => Drawing {
   return (palette) => {
+    // A line through one print is none.
+    const points = { show: (self: uPlot) => self.data[0].length === 1, size: 6 };
     const stair = uPlotCode.paths.stepped?.({ align: 1 });
     return {
       ...BASE,
@@ -75,7 +77,7 @@ function drawing(latest: () => { course: Course; crossing: Crossing }): (palette
           stroke: palette.get("--accent"),
           width: 2,
           spanGaps: true,
-          points: { show: false },
+          points,
           ...(stair ? { paths: stair } : {}),
         },
         {
@@ -83,7 +85,7 @@ function drawing(latest: () => { course: Course; crossing: Crossing }): (palette
           width: 1.5,
           dash: OPEN_INTEREST_DASH,
           spanGaps: true,
-          points: { show: false },
+          points,
         },
       ],
       hooks: { draw: [(self) => drawCrossing(self, latest(), palette)] },
