@@ -185,4 +185,9 @@ def test_a_wheel_has_the_page_as_it_was_built_and_nothing_else_of_it(tmp_path: P
     assert {Path(name).suffix for name in page} >= {".html", ".js", ".css", ".br", ".gz"}
     assert {"web/page.py", "engine/cli.py", "schemas/trade.py"} <= names
     assert not [name for name in names if name.startswith(("scripts/", "tests/"))]
+    [licences] = [name for name in page if name.endswith(".txt")]
+    said = (tmp_path / "installed" / licences).read_text(encoding="utf-8")
+    for package in ("ag-grid-community", "preact", "uplot", "@codemirror/view", "@msgpack/msgpack"):
+        assert f"{package} " in said
+    assert said.count("Permission is hereby granted") > 5
     BuiltPage(tmp_path / "installed" / "web" / "ui" / "dist")

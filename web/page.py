@@ -42,6 +42,7 @@ TYPES: Final = {
     ".json": "application/json",
     ".png": "image/png",
     ".svg": "image/svg+xml",
+    ".txt": "text/plain",
     ".woff2": "font/woff2",
 }
 """By ending, and not by the tables of the system, which differ."""
