@@ -188,6 +188,8 @@ export class FilterEditor {
       placeholder(EXAMPLE),
       EditorView.contentAttributes.of({
         id: FIELD_ID,
+        // A text that is longer than the field is scrolled by the keyboard.
+        tabindex: "0",
         "aria-label": "Filter",
         "aria-multiline": "false",
         "aria-describedby": place.describedBy,
@@ -196,6 +198,7 @@ export class FilterEditor {
         autocapitalize: "off",
         autocorrect: "off",
       }),
+      EditorView.domEventHandlers({ beforeinput: typeOver }),
       EditorView.updateListener.of((update) => {
         if (update.docChanged && !this.shown) place.edited(update.state.doc.toString());
         if (update.focusChanged && !update.view.hasFocus) place.left();
@@ -239,6 +242,17 @@ export class FilterEditor {
     const word = state.sliceDoc(Math.max(0, end - chosen.label.length), end);
     return word.toLowerCase() === chosen.label.toLowerCase();
   }
+}
+
+/** Types over what is selected. Chromium by itself would keep the colour of the words that were there in a `style`,
+ *  which the content policy refuses. */
+function typeOver({ inputType, data }: InputEvent, view: EditorView): boolean {
+  const { state, composing } = view;
+  if (inputType !== "insertText" || data === null || composing || state.selection.main.empty) return false;
+  view.dispatch(
+    state.update(state.replaceSelection(data), { userEvent: "input.type", scrollIntoView: true }),
+  );
+  return true;
 }
 
 function option({ label, detail, help, goesOn }: Offer): Completion {
