@@ -122,6 +122,11 @@ _FLAGS: Final = {
 }
 """In short; `docs/classification.md` says when exactly a trade has each."""
 
+_DERIVED_FROM: Final = FLAGS.index(Flag.SWEEP)
+
+_SOUGHT: Final = (*FLAGS[_DERIVED_FROM:], *FLAGS[:_DERIVED_FROM])
+"""What is derived stands before sale conditions: people look for it first."""
+
 
 def vocabulary() -> Vocabulary:
     """The words of the language as it is read."""
@@ -135,7 +140,7 @@ def vocabulary() -> Vocabulary:
             RangeWord(name, _aliases(ALIASES, name), _UNITS.get(name, ""), _RANGES[name], name in _WHOLE)
             for name in RANGES
         ],
-        flags=[FlagWord(name, _aliases(FLAG_WORDS, name), _FLAGS[Flag(name)]) for name in FLAGS],
+        flags=[FlagWord(name, _aliases(FLAG_WORDS, name), _FLAGS[Flag(name)]) for name in _SOUGHT],
         words=[ValueWord(word, field, value) for word, (field, value) in KEYWORDS.items()],
     )
 

@@ -163,6 +163,7 @@ def test_the_pages_lock_names_every_systems_builds() -> None:
     exact = {name: version for name, version in wanted.items() if version[0].isdigit()}
     assert {name: packages[name]["version"] for name in exact} == exact
     assert not [name for name, package in packages.items() if "resolved" in package]
+    assert [name for name, package in packages.items() if "integrity" not in package] == [""]
 
 
 def test_a_wheel_has_the_page_as_it_was_built_and_nothing_else_of_it(tmp_path: Path) -> None:
