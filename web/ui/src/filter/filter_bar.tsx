@@ -11,7 +11,8 @@ import { FilterDraft, type Standing } from "./draft";
 import { FilterEditor } from "./editor";
 import { FilterPanel } from "./panel";
 import { PanelEdits } from "./panel_edits";
-import { conditions } from "./panel_model";
+import { conditions, formOf } from "./panel_model";
+import { QuickFilterRow } from "./quick_filter_row";
 import { KnownWords } from "./words";
 
 /** `children` stand at the right end: what can be done with the filter as a whole. */
@@ -77,7 +78,9 @@ export function FilterBar({ children }: { children?: ComponentChildren }) {
     if (known !== null) editor.current?.learn(known);
   }, [known]);
 
-  const active = conditions(page.tabs.current.value.filter.value.filter);
+  const inForce = page.tabs.current.value.filter.value.filter;
+  const active = conditions(inForce);
+  const standing = draft.standing.value;
   return (
     <section class="filter-bar" aria-label="Filter">
       <div class="filter-line">
@@ -110,7 +113,12 @@ export function FilterBar({ children }: { children?: ComponentChildren }) {
         </button>
         {children}
       </div>
-      <Message id={messageId} standing={draft.standing.value} />
+      <div class="filter-below">
+        <Message id={messageId} standing={standing} />
+        {standing.kind === "applied" && (
+          <QuickFilterRow filter={inForce} change={(filter) => edits.change(formOf(filter))} />
+        )}
+      </div>
       {open && known !== null && (
         <FilterPanel
           id={panelId}
@@ -150,7 +158,7 @@ function follow(current: { readonly value: Tab }, draft: FilterDraft, edits: Pan
   });
 }
 
-/** The line below the field: its height is there before there is anything to say. */
+/** What is to be said of the text, in the place of the switches. */
 function Message({ id, standing }: { id: string; standing: Standing }) {
   const problem = "problem" in standing ? standing.problem : null;
   const waits = standing.kind === "unread" || standing.kind === "ready";

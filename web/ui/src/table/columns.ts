@@ -247,11 +247,12 @@ export interface Placed {
 
 /** Widths on a phone, where seven columns share 390 px with a scroll for the last. */
 const NARROW_WIDTHS: Readonly<Record<string, number>> = {
-  ts: 76,
-  underlying: 52,
-  contract: 84,
-  premium: 64,
-  sentiment: 76,
+  ts: 72,
+  underlying: 50,
+  contract: 94,
+  premium: 60,
+  sentiment: 74,
+  side: 40,
 };
 
 /** The columns in their order as they are at first. */

@@ -16,10 +16,10 @@ export function ColumnsMenu({ isShown, show, reset }: ColumnsMenuProps) {
   const list = useRef<HTMLDivElement>(null);
   const stand = () => {
     if (button.current === null || list.current === null) return;
-    const { bottom, right } = button.current.getBoundingClientRect();
-    list.current.style.top = `${bottom + 4}px`;
+    const { top, right } = button.current.getBoundingClientRect();
+    list.current.style.bottom = `${window.innerHeight - top + 4}px`;
     list.current.style.right = `${Math.max(8, document.documentElement.clientWidth - right)}px`;
-    list.current.style.maxHeight = `${Math.max(160, window.innerHeight - bottom - 16)}px`;
+    list.current.style.maxHeight = `${Math.max(160, top - 16)}px`;
   };
   useEffect(() => actions.offer("chooseColumns", () => button.current?.click()), [actions]);
   return (

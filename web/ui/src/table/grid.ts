@@ -104,7 +104,8 @@ export function createTradeGrid(place: HTMLElement, wishes: GridWishes): GridApi
     suppressColumnMoveAnimation: true,
     suppressDragLeaveHidesColumns: true,
     suppressOverlays: ["loading", "noRows"],
-    alwaysShowVerticalScroll: !matchMedia("(pointer: coarse)").matches,
+    // Under a finger a scroll bar lies over the rows and takes no place.
+    ...(matchMedia("(pointer: coarse)").matches ? { scrollbarWidth: 0 } : { alwaysShowVerticalScroll: true }),
     rowClassRules: {
       golden: ({ data }) => data !== undefined && emphasisOf(data) === "golden",
       sweep: ({ data }) => data !== undefined && emphasisOf(data) === "sweep",

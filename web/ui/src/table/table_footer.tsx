@@ -1,5 +1,6 @@
-/** The line below the table: how many rows there are, and where older ones are. */
+/** The line below the table: how it stands, how many rows there are, where older ones are, and the table's tools. */
 
+import type { ComponentChildren } from "preact";
 import { count } from "../format";
 import type { Subscription } from "../stream/subscription";
 import { ROWS_MOST } from "../tape/trade_rows";
@@ -8,18 +9,34 @@ interface TableFooterProps {
   readonly subscription: Subscription | null;
   /** Rows that are shown. */
   readonly shown: number;
+  /** How the rows are ordered, or why they are held still. */
+  readonly standing: string;
+  readonly held: boolean;
   /** Rows of one page of history; null before the gateway said so. */
   readonly page: number | null;
   readonly older: () => void;
+  /** The tools, at the right end. */
+  readonly children: ComponentChildren;
 }
 
-export function TableFooter({ subscription, shown, page, older }: TableFooterProps) {
+export function TableFooter({
+  subscription,
+  shown,
+  standing,
+  held,
+  page,
+  older,
+  children,
+}: TableFooterProps) {
   const problem = subscription?.problem.value ?? subscription?.olderRows.problem.value;
   return (
     <div class="table-footer">
-      <span>{shown === 1 ? "1 trade" : `${count(shown)} trades`}</span>
+      <span class={held ? "table-hold held" : "table-hold"}>{standing}</span>
+      <span class="table-count">{shown === 1 ? "1 trade" : `${count(shown)} trades`}</span>
       {subscription && subscription.skipped.value > 0 && (
-        <span>{count(subscription.skipped.value)} left out: more than your tier's batch holds</span>
+        <span class="table-count">
+          {count(subscription.skipped.value)} left out: more than your tier's batch holds
+        </span>
       )}
       {problem && shown > 0 ? (
         <span class="table-problem" role="alert">
@@ -41,6 +58,7 @@ export function TableFooter({ subscription, shown, page, older }: TableFooterPro
           Load older
         </button>
       )}
+      {children}
     </div>
   );
 }

@@ -56,19 +56,6 @@ export function TradeTable() {
   const shown = rows.count.value;
   return (
     <section ref={section} class="trade-table" aria-label="Trades" tabIndex={-1}>
-      <div class="table-tools">
-        <span class={reason ? "table-hold held" : "table-hold"}>
-          {reason ? HELD[reason] : table.order.value}
-        </span>
-        <button type="button" class="button" aria-keyshortcuts="e" onClick={() => table.exportCsv()}>
-          CSV<span class="unseen">: save what is shown</span>
-        </button>
-        <ColumnsMenu
-          isShown={(id) => table.isShown(id)}
-          show={(id, on) => table.show(id, on)}
-          reset={() => table.reset()}
-        />
-      </div>
       <div class="table-body">
         <div ref={place} class="table-grid" />
         {shown === 0 && waiting === 0 && (
@@ -84,9 +71,20 @@ export function TradeTable() {
       <TableFooter
         subscription={subscription}
         shown={shown}
+        standing={reason ? HELD[reason] : table.order.value}
+        held={reason !== null}
         page={page.stream.welcome.value?.limits.rows ?? null}
         older={() => table.older()}
-      />
+      >
+        <button type="button" class="button" aria-keyshortcuts="e" onClick={() => table.exportCsv()}>
+          CSV<span class="unseen">: save what is shown</span>
+        </button>
+        <ColumnsMenu
+          isShown={(id) => table.isShown(id)}
+          show={(id, on) => table.show(id, on)}
+          reset={() => table.reset()}
+        />
+      </TableFooter>
     </section>
   );
 }
