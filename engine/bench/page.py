@@ -100,6 +100,8 @@ class Watched:
     """Share of the time that the page's main thread worked."""
     script: float
     """Share of the time that it ran scripts."""
+    layout: float
+    """Share of the time that it worked out styles and places; painting is what is left of `busy`."""
 
 
 def run(rate: float = RATE, seconds: float = SECONDS, rows: int = ROWS) -> dict[str, Any]:
@@ -318,9 +320,13 @@ class Visit:
             longest_task_ms=max(taken["tasks"], default=0.0),
             long_tasks=len(taken["tasks"]),
             layout_shift=sum(taken["shifts"]),
-            busy=(work["TaskDuration"] - self._before["TaskDuration"]) / seconds,
-            script=(work["ScriptDuration"] - self._before["ScriptDuration"]) / seconds,
+            busy=self._share(work, seconds, "TaskDuration"),
+            script=self._share(work, seconds, "ScriptDuration"),
+            layout=self._share(work, seconds, "LayoutDuration", "RecalcStyleDuration"),
         )
+
+    def _share(self, work: Mapping[str, float], seconds: float, *kinds: str) -> float:
+        return sum(work[kind] - self._before[kind] for kind in kinds) / seconds
 
     def _work(self) -> dict[str, float]:
         """Seconds that the main thread worked until now, by kind."""

@@ -61,7 +61,12 @@ def chromium(settings: Settings) -> Iterator[Browser]:
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=list(ARGUMENTS))
+        browser = playwright.chromium.launch(
+            executable_path=path,
+            args=list(ARGUMENTS),
+            # As on a desk, where they take room.
+            ignore_default_args=["--hide-scrollbars"],
+        )
         try:
             yield browser
         finally:

@@ -17,6 +17,7 @@ _WATCHED: Final = (
     ("tasks of 50 ms and more", "long_tasks", "{:,}"),
     ("main thread at work", "busy", "{:.0%}"),
     ("of it in scripts", "script", "{:.0%}"),
+    ("of it on styles and layout", "layout", "{:.0%}"),
     ("layout shift", "layout_shift", "{:.4f}"),
 )
 
