@@ -247,12 +247,12 @@ export interface Placed {
 
 /** Widths on a phone, where seven columns share 390 px with a scroll for the last. */
 const NARROW_WIDTHS: Readonly<Record<string, number>> = {
-  ts: 72,
+  ts: 76,
   underlying: 50,
-  contract: 94,
-  premium: 60,
-  sentiment: 74,
-  side: 40,
+  contract: 92,
+  premium: 64,
+  sentiment: 72,
+  side: 36,
 };
 
 /** The columns in their order as they are at first. */
