@@ -16,11 +16,10 @@ POLICY: Final = (
 """Scripts and styles come from the gateway's own files, none from within a page."""
 
 PAGE_POLICY: Final = (
-    "default-src 'none'; script-src 'self'; style-src 'self' 'nonce-{nonce}'; img-src 'self' data:; "
+    "default-src 'none'; script-src 'self'; style-src 'self' 'nonce-{nonce}'; img-src 'self'; "
     "font-src 'self'; connect-src 'self'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'"
 )
-"""The trader's page: its table and its editor make style sheets of their own, which carry the page's nonce, with small
-pictures within them (`data:`), which can neither run nor ask anybody.
+"""The trader's page: its table and its editor make style sheets of their own, which carry the page's nonce.
 
 `connect-src 'self'` holds for the WebSocket of the same host too: in Chromium and Firefox since 2018, in Safari 16.
 """
