@@ -26,11 +26,11 @@ def show(figures: dict[str, Any]) -> None:
     """Print the tables and which goals were reached."""
     console = Console(width=max(WIDTH, Console().width))
     idle, live = figures["idle"], figures["live"]
-    table = Table(
-        title=f"page: Chromium {figures['chromium']}, {figures['rows']['start']:,} rows, "
-        f"{figures['fed_per_s']:,.0f} trades a second for {figures['seconds']:g} s",
-        title_justify="left",
+    console.print(
+        f"page: Chromium {figures['chromium']}, {figures['rows']['start']:,} rows, "
+        f"{figures['fed_per_s']:,.0f} trades a second for {figures['seconds']:g} s"
     )
+    table = Table()
     for column in ("", "at rest", "trades arriving"):
         table.add_column(column, justify="right" if column else "left")
     for title, name, text in _WATCHED:
