@@ -39,7 +39,7 @@ def test_signing_out_takes_the_rows_and_the_session_away(trader: Trader, market:
     trader.open()
     trader.sees(lambda: trader.shown() == traded[::-1], "two rows")
     banner = trader.page.get_by_role("banner")
-    expect(banner.get_by_role("button", name="ann, tier premium")).to_be_visible()
+    expect(banner.get_by_role("button", name="ann premium")).to_be_visible()
     banner.get_by_role("button", name="Sign out").click()
     expect(trader.page.get_by_role("dialog", name="Sign in")).to_be_visible()
     assert trader.shown() == []

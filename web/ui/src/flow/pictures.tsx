@@ -73,7 +73,12 @@ function Band({ page }: { readonly page: Page }) {
           {trouble ?? ""}
         </p>
       </div>
-      <div class="pictures-band" data-old={other || problem !== null ? "" : undefined}>
+      {/* On a phone it is wider than the screen; until it has buttons, the keyboard scrolls the band itself. */}
+      <div
+        class="pictures-band"
+        tabIndex={stats?.underlyings.length ? undefined : 0}
+        data-old={other || problem !== null ? "" : undefined}
+      >
         <NetPicture stats={stats} />
         <PutCallPicture stats={stats} />
         <TopPicture stats={stats} onPick={pick} />

@@ -27,6 +27,8 @@ export function isTyping(target: EventTarget | null): boolean {
 export function shortcutOf(event: KeyboardEvent, groups: readonly ShortcutGroup[]): Shortcut | null {
   if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return null;
   if (isTyping(event.target)) return null;
+  // The browser itself closes a popover by Escape, unless the key is taken.
+  if (event.key === "Escape" && document.querySelector("[popover]:popover-open") !== null) return null;
   for (const group of groups) {
     for (const shortcut of group.shortcuts) if (shortcut.keys.includes(event.key)) return shortcut;
   }
