@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -127,6 +128,15 @@ def test_using_it_stops_it_at_the_end_and_leaves_no_socket(server: EmbeddedRedis
         path = server.socket
     assert server.pid is None
     assert not path.exists()
+
+
+def test_it_stops_too_where_its_folder_was_deleted_meanwhile(server: EmbeddedRedis) -> None:
+    with server.use():
+        pid = server.pid
+        assert pid is not None
+        shutil.rmtree(server.folder)
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
 
 
 def test_one_that_was_left_behind_by_a_killed_owner_is_adopted_and_stopped(

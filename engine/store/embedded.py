@@ -246,16 +246,16 @@ class EmbeddedRedis:
 
     def _end(self, number: signal.Signals) -> None:
         deadline = time.monotonic() + STOP_SECONDS
-        pid = self.pid
+        # One that we started is ours to stop even where its folder was deleted, and the lock with it.
+        own = self._process
+        pid = own.pid if own is not None and own.poll() is None else self.pid
         if pid is not None:
             _signal(pid, number)
-        while pid is not None and self.pid == pid:
+        while pid is not None and (self.pid == pid or (own is not None and own.poll() is None)):
             if time.monotonic() > deadline:
                 _signal(pid, signal.SIGKILL)
             time.sleep(POLL_SECONDS)
-        if self._process is not None:
-            self._process.wait()
-            self._process = None
+        self._process = None
 
     def _answers(self) -> bool:
         try:
