@@ -5,6 +5,7 @@ With words, npm is run with them in web/ui: `scripts/page test`.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import importlib.util
 import os
@@ -12,6 +13,8 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -30,6 +33,9 @@ BUILT_OF: Final = BUILT / ".sources"
 INSTALLED_OF: Final = MODULES / ".installed"
 """Holds the hash of what the modules were installed from."""
 
+INTERRUPTED: Final = 130
+"""Exit status after Ctrl-C, as shells have it."""
+
 Command = list[str]
 
 
@@ -39,12 +45,37 @@ class PageError(Exception):
 
 def main(words: list[str]) -> None:
     """Build the page if its sources have changed; with words, run npm with them."""
-    if not words and written(BUILT_OF) == (sources := hash_of(page_sources())):
+    if not words and written(BUILT_OF) == hash_of(page_sources()):
         return
-    node = find_node()
-    install(node)
+    with alone():
+        node = find_node()
+        install(node)
+        if not words:
+            build(node)
     if words:
         sys.exit(npm(node, words).returncode)
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Hold the page's folder: two builds at one time would write over each other."""
+    folder = os.open(UI, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say("The page is being built elsewhere; waiting for that.")
+            fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)
+
+
+def build(node: tuple[Path, Command]) -> None:
+    """Build the page, unless another build just did."""
+    sources = hash_of(page_sources())
+    if written(BUILT_OF) == sources:
+        return
     say("Building the trader's page.")
     BUILT_OF.unlink(missing_ok=True)
     run_or_fail(node, ["run", "build", "--silent", "--", "--logLevel", "warn"], "The page cannot be built.")
@@ -128,8 +159,11 @@ def install(node: tuple[Path, Command]) -> None:
     if written(INSTALLED_OF) == wanted:
         return
     say("Installing what web/ui/package-lock.json names; this is done once.")
+    INSTALLED_OF.unlink(missing_ok=True)
     run_or_fail(
-        node, ["ci", "--ignore-scripts", "--loglevel=error"], "npm cannot install what the page is made with."
+        node,
+        ["ci", "--ignore-scripts", "--loglevel=error"],
+        "npm cannot install what the page is made with; try again once it reaches its registry.",
     )
     INSTALLED_OF.write_text(wanted, encoding="ascii")
 
@@ -162,3 +196,5 @@ if __name__ == "__main__":
     except PageError as error:
         say(str(error))
         sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)

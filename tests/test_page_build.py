@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
+import shutil
+import signal
 import subprocess
 import sys
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -110,6 +114,62 @@ def test_a_build_that_failed_is_tried_again(
     monkeypatch.setattr(script, "find_node", lambda: working)
     script.main([])
     assert calls(ui) == ["run"]
+
+
+def test_an_installation_that_was_broken_off_is_done_again_whatever_the_lock_says_then(
+    script: ModuleType, ui: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script.main([])
+    working = script.find_node()
+    failing = [sys.executable, "-c", "raise SystemExit(1)"]
+    (ui / "package-lock.json").write_text('{"a": 1}', encoding="utf-8")
+    monkeypatch.setattr(script, "find_node", lambda: (Path(sys.executable), failing))
+    with pytest.raises(script.PageError, match=r"cannot install.*flowtape up"):
+        script.main([])
+    calls(ui)
+    monkeypatch.setattr(script, "find_node", lambda: working)
+    (ui / "package-lock.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(SystemExit):
+        script.main(["test"])
+    assert calls(ui) == ["ci", "test"]
+
+
+def test_two_at_one_time_build_the_page_once(
+    script: ModuleType, ui: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    node, (python, option, program) = script.find_node()
+    slow = [python, option, f"import time; time.sleep(0.5); {program}"]
+    monkeypatch.setattr(script, "find_node", lambda: (node, slow))
+    with ThreadPoolExecutor() as threads:
+        for one in [threads.submit(script.main, []) for _ in range(2)]:
+            one.result()
+    assert calls(ui) == ["ci", "run"]
+    assert "waiting" in capsys.readouterr().err
+
+
+def test_ctrl_c_ends_it_without_a_traceback(tmp_path: Path) -> None:
+    ui, programs = tmp_path / "web" / "ui", tmp_path / "bin"
+    for folder in (ui, programs, tmp_path / "scripts"):
+        folder.mkdir(parents=True)
+    for name in ("package.json", "package-lock.json"):
+        (ui / name).write_text("{}", encoding="utf-8")
+    shutil.copy(ROOT / "scripts" / "page.py", tmp_path / "scripts")
+    for name, does in {"node": "echo v22.12.0", "npm": "echo begun >&2; exec sleep 60"}.items():
+        (programs / name).write_text(f"#!/bin/sh\n{does}\n", encoding="utf-8")
+        (programs / name).chmod(0o755)
+    with subprocess.Popen(
+        [sys.executable, tmp_path / "scripts" / "page.py"],
+        env={**os.environ, "PATH": os.pathsep.join((str(programs), os.environ["PATH"]))},
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as building:
+        assert building.stderr is not None
+        for line in building.stderr:
+            if line == "begun\n":
+                break
+        os.killpg(building.pid, signal.SIGINT)
+        assert (building.stderr.read(), building.wait(20)) == ("", 130)
 
 
 def test_words_are_npms_and_its_status_is_the_scripts(script: ModuleType, ui: Path) -> None:
