@@ -116,7 +116,7 @@ export function FilterBar({ children }: { children?: ComponentChildren }) {
       <div class="filter-below">
         <Message id={messageId} standing={standing} />
         {standing.kind === "applied" && (
-          <QuickFilterRow filter={inForce} change={(filter) => edits.change(formOf(filter))} />
+          <QuickFilterRow filter={edits.wanted} change={(filter) => edits.change(formOf(filter))} />
         )}
       </div>
       {open && known !== null && (

@@ -56,6 +56,18 @@ test("a wrong value stands in its control with the gateway's words, and what was
   expect(applied).toEqual([{ premium: { gte: 5_000 } }]);
 });
 
+test("what is chosen before the answer came adds to what was chosen, and to nothing that was refused", async () => {
+  const { edits, applied } = editsOf();
+  const press = (turn: (filter: FilterObject) => FilterObject) => edits.change(formOf(turn(edits.wanted)));
+  press((filter) => ({ ...filter, right: ["C"] }));
+  press((filter) => ({ ...filter, flags: { all: ["sweep"] } }));
+  await pass(0);
+  expect(applied).toEqual([{ right: ["C"], flags: { all: ["sweep"] } }]);
+  edits.change(premium("abc"));
+  await pass(0);
+  expect(edits.wanted).toEqual({ right: ["C"], flags: { all: ["sweep"] } });
+});
+
 test("a filter of other hands takes the place of what is changed, its own answer does not", async () => {
   const { edits, applied } = editsOf();
   edits.change(premium("abc"));

@@ -34,6 +34,11 @@ export class PanelEdits {
     return this.formSignal;
   }
 
+  /** The filter of the form, also while its answer is on its way; the one in force where the form was refused. */
+  get wanted(): FilterObject {
+    return this.problemSignal.value?.status === 400 ? this.inForce.filter : filterOf(this.formSignal.value);
+  }
+
   /** Why the form is not in force; null where it is, or is on its way. */
   get problem(): ReadonlySignal<Problem | null> {
     return this.problemSignal;

@@ -4,7 +4,7 @@ import type { FilterObject } from "../protocol/filter";
 import { QUICK_FILTERS } from "./quick_filters";
 
 interface QuickFilterRowProps {
-  /** The filter in force. */
+  /** The filter in force, or the one that was asked for last: a second press adds to the first. */
   readonly filter: FilterObject;
   readonly change: (filter: FilterObject) => void;
 }
