@@ -57,7 +57,10 @@ export function FilterPanel({ id, edits, vocabulary, closed }: PanelProps) {
       aria-label="Filter as controls"
       onClose={closed}
       onKeyDown={(event) => {
-        if (event.key === "Escape") dialog.current?.close();
+        if (event.key !== "Escape") return;
+        // The page would take the same press for the contract beside the table.
+        event.stopPropagation();
+        dialog.current?.close();
       }}
     >
       <div class="panel-head">
