@@ -103,6 +103,37 @@ def test_words_are_completed_also_by_tickers_that_were_seen(trader: Trader, puts
     expect(offers.get_by_role("option", name=re.compile("^QQQ"))).to_be_visible()
 
 
+def test_the_rows_stay_until_those_of_another_filter_are_there(
+    trader: Trader, calls: list[str], puts: list[str]
+) -> None:
+    trader.open()
+    trader.sees(trader.shown, "rows")
+    trader.page.evaluate("""() => new MutationObserver(() => {
+      if (document.querySelector(".table-empty")) document.title = "emptied";
+    }).observe(document.body, { childList: true, subtree: true })""")
+    switches = trader.page.get_by_role("group", name="Quick filters")
+    switches.get_by_role("button", name="Puts").click()
+    trader.sees(lambda: trader.shown() == puts[::-1], "the puts alone")
+    switches.get_by_role("button", name="Puts").click()
+    trader.sees(lambda: trader.shown() == [*puts[::-1], *calls[::-1]], "all trades")
+    expect(trader.page).to_have_title("Flowtape")
+
+
+def test_escape_closes_the_panel_first_and_then_the_contract(trader: Trader, calls: list[str]) -> None:
+    trader.open()
+    trader.row(calls[0]).click()
+    contract = trader.page.get_by_role("complementary")
+    expect(contract).to_be_visible()
+    trader.page.get_by_role("button", name="Panel").click()
+    panel = trader.page.get_by_role("dialog", name="Filter as controls")
+    panel.get_by_role("button", name="DTE 0").focus()
+    trader.page.keyboard.press("Escape")
+    expect(panel).to_be_hidden()
+    expect(contract).to_be_visible()
+    trader.page.keyboard.press("Escape")
+    expect(contract).to_be_hidden()
+
+
 def test_on_a_phone_the_panel_takes_the_screen_and_leaves_it(
     serving: Gateway, visitors: OpenPage, calls: list[str], puts: list[str]
 ) -> None:

@@ -98,6 +98,25 @@ describe("a tab's subscription", () => {
     expect(await asked(visit, tab("big"))).toEqual({ channel: "big" });
   });
 
+  it("keeps its rows until those of another filter come, which are no sign of a change elsewhere", async () => {
+    const visit = await begin(25);
+    const stale = vi.fn();
+    tabs.onStale = stale;
+    tabs.reconcile([BIG]);
+    const big = tab("big");
+    tabs.show(big);
+    await snapshot(visit, big, "a");
+    tabs.setFilter(big, read("TSLA"));
+    const rows = () => big.subscription.value?.rows.sorted().map(({ id }) => id);
+    expect(rows()).toEqual(["a"]);
+    await snapshot(visit, big, "b");
+    expect(rows()).toEqual(["b"]);
+    tabs.revert(big);
+    await snapshot(visit, big, "a");
+    expect(rows()).toEqual(["a"]);
+    expect(stale).not.toHaveBeenCalled();
+  });
+
   it("begins with nothing before it is known what to look at", async () => {
     const visit = await begin(25);
     tabs.reconcile([BIG, SWEEPS]);

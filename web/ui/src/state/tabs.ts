@@ -226,7 +226,9 @@ export class Tabs {
     tab.draft.value = null;
     const subscription = tab.subscription.value;
     if (subscription === null) return;
-    if (!same(subscription.wanted, tab.wanted) || subscription.state.value === "ended") this.begin(tab);
+    if (subscription.state.value === "ended") this.begin(tab);
+    // The rows before stand until the new ones come: an empty table between the two would blink.
+    else if (!same(subscription.wanted, tab.wanted)) this.stream.askAnew(subscription, tab.wanted);
   }
 
   private make(title: string): Tab {
@@ -256,10 +258,13 @@ export class Tabs {
 
   private begin(tab: Tab): void {
     const subscription = this.stream.subscribe(tab.key, tab.wanted);
-    let snapshots = 0;
+    let begun = "";
     subscription.onFresh = (fresh, message) => {
-      if (message.op === "snapshot" && "channel" in subscription.wanted && snapshots++ > 0)
-        this.onStale?.(tab);
+      if (message.op === "snapshot") {
+        const again = begun === subscription.wire;
+        begun = subscription.wire;
+        if (again && "channel" in subscription.wanted) this.onStale?.(tab);
+      }
       this.count(tab, fresh, message);
     };
     tab.subscription.value = subscription;

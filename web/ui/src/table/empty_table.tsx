@@ -19,6 +19,9 @@ function said(subscription: Subscription | null, link: Link): readonly [string, 
   if (link.kind === "refused") return ["No trades can be shown.", link.why];
   if (subscription === null) return ["This tab is not live.", "Close another tab, or choose a filter."];
   if (link.kind === "waiting") return ["The gateway does not answer.", "Trades come as soon as it does."];
-  if (subscription.state.value === "asked") return ["Waiting for the first trades…"];
+  // Rows that came are drawn with the next frame; until then none is missing.
+  if (subscription.state.value === "asked" || subscription.rows.size > 0) {
+    return ["Waiting for the first trades…"];
+  }
   return ["No trade passes this filter yet.", "New ones appear here by themselves."];
 }
