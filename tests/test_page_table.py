@@ -97,6 +97,18 @@ def test_pointing_at_a_row_holds_the_view_still_and_says_how_many_wait(
     expect(pill).to_have_count(0)
 
 
+def test_a_page_that_becomes_narrow_goes_on_from_the_newest_trades(trader: Trader, market: Market) -> None:
+    traded = market.trade(80)
+    trader.open()
+    trader.row(traded[-1]).hover()
+    trader.page.mouse.wheel(0, 1_000)
+    trader.sees(lambda: trader.shown()[0] != traded[-1], "older trades")
+    trader.page.set_viewport_size({"width": 650, "height": 800})
+    expect(trader.table.get_by_role("columnheader", name="Contract")).to_be_visible()
+    newer = market.trade()
+    trader.sees(lambda: trader.shown()[:1] == newer, "the newest trade on top")
+
+
 def test_pause_lets_new_trades_wait_until_the_pill_is_pressed(
     trader: Trader, market: Market, ten: list[str]
 ) -> None:

@@ -104,6 +104,8 @@ class Table {
   ) {
     this.rows.begun = () => {
       this.showTop();
+      // What the pointer was on is gone: only a move of it holds what stands there now.
+      this.rows.set("pointer", false);
       // A row that had the keyboard may be gone, of which browsers tell nothing.
       this.rows.set("keys", holds(document.activeElement));
     };
@@ -125,6 +127,8 @@ class Table {
     });
     this.grid = grid;
     this.rows.grid = grid;
+    // Another grid begins at its top, and tells of no scroll that did not happen.
+    this.rows.set("scrolled", false);
     this.sorted();
     const unwatch = this.watch(place.parentElement as HTMLElement);
     this.arranged();
