@@ -12,7 +12,7 @@ describe("a cell", () => {
     const row = trade("m:1", 1, { ts: NOON, premium: 1_250_000, side: "above_ask", exchange: "XPHL" });
     expect(shown(row)).toMatchObject({
       underlying: "SPY",
-      right: "C",
+      right: "Call",
       strike: "600",
       expiry: "2026-12-18",
       dte: "27",

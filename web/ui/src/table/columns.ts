@@ -159,7 +159,7 @@ export const COLUMNS: readonly Column[] = [
     text: (_, trade) => contractOf(trade),
     exported: [["symbol", field("symbol")]],
   },
-  of("right", "C/P", "Call or put", 38),
+  of("right", "C/P", "Call or put", 40, (value) => (value === "C" ? "Call" : "Put")),
   number("strike", "Strike", "Strike", 52, strike),
   of("expiry", "Expiry", "Expiry", 76, (value) => expiry(value as number)),
   number("dte", "DTE", "Days to expiry", 40, count),

@@ -4,6 +4,7 @@ import { signal } from "@preact/signals";
 import type { GridApi } from "ag-grid-community";
 import type { Trade } from "../protocol/trade";
 import type { Subscription } from "../stream/subscription";
+import { Frames } from "./frames";
 import { ROW_HEIGHT } from "./grid";
 import { type Drawing, Hold, type Reason, type Shown } from "./hold";
 
@@ -23,7 +24,8 @@ export class LiveRows implements Shown {
   /** Under which name it was asked for: another one means another filter. */
   private wire = "";
   private unwatch: (() => void) | null = null;
-  private frame = 0;
+  /** A page in the background gets no frames: what came meanwhile is drawn as one when it is looked at again. */
+  private readonly frames = new Frames(() => this.draw());
   /** Where a page of older rows is; null where none was asked for. */
   private page: "awaited" | "here" | null = null;
 
@@ -42,20 +44,20 @@ export class LiveRows implements Shown {
   follow(subscription: Subscription | null): void {
     this.unwatch?.();
     this.subscription = subscription;
-    this.unwatch = subscription?.rows.watch(() => this.schedule()) ?? null;
+    this.unwatch = subscription?.rows.watch(() => this.frames.ask()) ?? null;
     this.begin();
   }
 
   stop(): void {
     this.unwatch?.();
-    cancelAnimationFrame(this.frame);
+    this.frames.stop();
     this.grid = null;
   }
 
   set(reason: Reason, on: boolean): void {
     this.hold.set(reason, on);
     this.reason.value = this.hold.reason;
-    if (this.hold.reason === null) this.schedule();
+    if (this.hold.reason === null) this.frames.ask();
   }
 
   has(id: string): boolean {
@@ -79,13 +81,7 @@ export class LiveRows implements Shown {
     return grid.getDisplayedRowAtIndex(Math.min(index, grid.getDisplayedRowCount() - 1))?.data ?? null;
   }
 
-  /** A page in the background gets no frames: what came meanwhile is drawn as one when it is looked at again. */
-  private schedule(): void {
-    this.frame ||= requestAnimationFrame(() => this.draw());
-  }
-
   private draw(): void {
-    this.frame = 0;
     if (this.subscription === null) return;
     const { rows, wire, state, loading } = this.subscription;
     // Until the snapshot of another filter comes, the rows of the one before stand; then nothing of them is held.
