@@ -158,3 +158,14 @@ def test_every_dependency_has_its_reason_in_the_docs() -> None:
     for requirement in (requirement for group in groups for requirement in group):
         name = re.split(r"[\[<>=]", requirement)[0]
         assert f"\n| {name} |" in reasons, f"docs/dependencies.md does not say why {name}"
+
+
+def test_every_dependency_of_the_page_has_its_reason_in_the_docs() -> None:
+    wanted = json.loads((ROOT / "web" / "ui" / "package.json").read_text(encoding="utf-8"))
+    text = (ROOT / "docs" / "dependencies.md").read_text(encoding="utf-8")
+    listed = {
+        name
+        for line in text.splitlines()
+        for name in re.findall(r"[\w@/.-]+", line.partition("| ")[2].partition(" |")[0])
+    }
+    assert {*wanted["dependencies"], *wanted["devDependencies"]} - listed == set()
