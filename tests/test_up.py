@@ -93,7 +93,7 @@ def test_the_link_lets_one_browser_in_which_then_gets_a_snapshot_and_batches(fol
             cookie = landing.headers["set-cookie"]
             for flag in ("HttpOnly", "SameSite=strict", "Path=/"):
                 assert flag in cookie
-            assert "(premium)" in (await browser.get(f"{origin}/")).text
+            assert (await browser.get(f"{origin}/v1/session")).json()["tier"] == "premium"
             # Who has the link from then on has nothing, and the user a new one.
             async with httpx.AsyncClient(timeout=GUARD_S) as stranger:
                 assert (await stranger.get(link)).status_code == 403
