@@ -9,8 +9,18 @@ from playwright.sync_api import expect
 from engine.settings import Settings
 from tests.browser import Market, OpenPage, Trader, gateway_beside
 from tests.gateways import Gateway
+from web.access import COOKIE
 
 BADGE = ".status-link"
+
+KEEP_SOCKET = """
+WebSocket = class extends WebSocket {
+  constructor(...given) {
+    super(...given);
+    globalThis.socket = this;
+  }
+};
+"""
 
 
 def test_a_page_that_waits_for_a_sign_in_goes_on_when_it_was_done_in_another_tab(
@@ -65,6 +75,25 @@ def test_a_session_that_runs_out_asks_for_the_next_one_and_goes_on_where_it_was(
     dialog.get_by_role("button", name="Sign in").click()
     stranger.sees(lambda: stranger.shown() == (traded + missed)[::-1], "three rows")
     expect(stranger.page.locator(BADGE)).to_contain_text("Live")
+
+
+def test_who_signs_in_in_another_tab_finds_nothing_of_the_user_before(
+    serving: Gateway, visitors: OpenPage, market: Market
+) -> None:
+    market.trade()
+    trader = visitors(serving)
+    trader.context.add_init_script(KEEP_SOCKET)
+    assert trader.context.request.put("/v1/channels/mine", data={"filter": "SPY"}).ok
+    trader.open()
+    tabs = trader.page.get_by_role("tab")
+    expect(tabs).to_have_count(2)
+    cookie = {"name": COOKIE, "value": serving.token("premium", "bob"), "url": trader.origin}
+    trader.context.add_cookies([{**cookie, "httpOnly": True, "sameSite": "Strict"}])
+    # As when the network breaks.
+    trader.page.evaluate("socket.close()")
+    expect(trader.page.get_by_role("button", name="bob premium")).to_be_visible()
+    expect(tabs).to_have_count(1)
+    expect(trader.page.get_by_text("was deleted")).to_have_count(0)
 
 
 def test_one_connection_too_many_is_told_with_what_to_do(

@@ -44,6 +44,8 @@ export class Visit {
   private addressed: Tab | null = null;
   /** Whether what the address says could not be read. */
   private refused = false;
+  /** Whose page this is; null before the gateway said so. */
+  private user: string | null = null;
   /** Answers with what stood in the way; null is nothing. */
   private loading: Promise<Problem | null> | null = null;
   private unlisted = true;
@@ -68,6 +70,13 @@ export class Visit {
     let known = false;
     effect(() => {
       if (this.stream.link.value.kind !== "open") return;
+      const user = this.stream.welcome.peek()?.user ?? null;
+      if (this.user !== null && this.user !== user) {
+        // Somebody else signed in, here or in another tab of the browser: what is on this page is not theirs to see.
+        location.reload();
+        return;
+      }
+      this.user = user;
       // Signed in, or connected again: what was refused is asked for again, what may have changed is read again.
       untracked(() => {
         if (this.refused) this.follow();

@@ -3,7 +3,7 @@
 import "./sign_in.css";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { type Api, Problem } from "../protocol/api";
-import { type Page, usePage } from "../state/page";
+import { usePage } from "../state/page";
 import { isSignedOut } from "./standing";
 
 export function SignIn() {
@@ -16,7 +16,7 @@ function SignInDialog() {
   const [problem, setProblem] = useState("");
   const [busy, setBusy] = useState(false);
   useEffect(() => dialog.current?.showModal(), []);
-  useEffect(() => whenSignedInElsewhere(page.api, (user) => enter(page, user)), [page]);
+  useEffect(() => whenSignedInElsewhere(page.api, () => page.stream.open()), [page]);
 
   const submit = async (event: SubmitEvent) => {
     event.preventDefault();
@@ -29,7 +29,8 @@ function SignInDialog() {
     setBusy(true);
     setProblem("");
     try {
-      enter(page, (await page.api.signIn(token)).user);
+      await page.api.signIn(token);
+      page.stream.open();
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
       setProblem(error.message);
@@ -77,20 +78,13 @@ function SignInDialog() {
   );
 }
 
-/** Let somebody in. What is on the page of another user is not theirs to see: it begins anew. */
-function enter(page: Page, user: string): void {
-  const before = page.stream.welcome.value;
-  if (before !== null && before.user !== user) location.reload();
-  else page.stream.open();
-}
-
 /** Somebody who comes back may have signed in with a link, in another tab of the browser. */
-function whenSignedInElsewhere(api: Api, then: (user: string) => void): () => void {
+function whenSignedInElsewhere(api: Api, then: () => void): () => void {
   const look = async () => {
     if (document.visibilityState !== "visible") return;
     // Whatever the gateway says against it, the dialog stays.
     const session = await api.session().catch(() => null);
-    if (session !== null && !over) then(session.user);
+    if (session !== null && !over) then();
   };
   let over = false;
   document.addEventListener("visibilitychange", look);
