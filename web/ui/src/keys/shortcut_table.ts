@@ -24,15 +24,15 @@ export const SHORTCUTS: readonly ShortcutGroup[] = [
       act(["/"], "Edit the filter", "editFilter"),
       act(["f"], "Open or close the filter panel", "togglePanel"),
       act(["s"], "Save the filter as a channel", "saveChannel"),
-      { keys: ["["], does: "Previous tab", run: (page) => showTab(page, -1) },
-      { keys: ["]"], does: "Next tab", run: (page) => showTab(page, 1) },
+      { keys: ["["], does: "Previous tab", run: (page) => showTab(page, -1), repeats: true },
+      { keys: ["]"], does: "Next tab", run: (page) => showTab(page, 1), repeats: true },
     ],
   },
   {
     title: "Trades",
     shortcuts: [
-      act(["j"], "Next row", "nextRow"),
-      act(["k"], "Previous row", "previousRow"),
+      { ...act(["j"], "Next row", "nextRow"), repeats: true },
+      { ...act(["k"], "Previous row", "previousRow"), repeats: true },
       act(["o"], "Open the contract of the row", "openRow"),
       act(["n"], "Newest trades", "newest"),
       {

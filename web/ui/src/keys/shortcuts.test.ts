@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
+import { Page } from "../state/page";
 import { SHORTCUTS } from "./shortcut_table";
-import { shortcutOf } from "./shortcuts";
+import { listen, shortcutOf } from "./shortcuts";
 
 function press(key: string, target: Element = document.body, more: KeyboardEventInit = {}) {
   let found: ReturnType<typeof shortcutOf> = null;
@@ -21,6 +22,18 @@ describe("shortcuts", () => {
   it("finds the shortcut of a key", () => {
     expect(press("/")?.does).toBe("Edit the filter");
     expect(press("y")).toBeNull();
+  });
+
+  it("does again what a held key repeats only where that makes sense", () => {
+    const page = new Page();
+    let rows = 0;
+    page.actions.offer("nextRow", () => rows++);
+    const stop = listen(page, SHORTCUTS);
+    for (const repeat of [false, true, true]) {
+      for (const key of ["p", "j"]) press(key, document.body, { repeat });
+    }
+    stop();
+    expect([page.paused.value, rows]).toEqual([true, 3]);
   });
 
   it("leaves keys with a modifier to the browser", () => {

@@ -7,6 +7,8 @@ export interface Shortcut {
   readonly keys: readonly string[];
   readonly does: string;
   readonly run: (page: Page) => void;
+  /** Whether a key that is held down does it again and again. */
+  readonly repeats?: boolean;
 }
 
 /** Groups as the help shows them. */
@@ -41,7 +43,7 @@ export function listen(page: Page, groups: readonly ShortcutGroup[]): () => void
     const shortcut = shortcutOf(event, groups);
     if (shortcut === null) return;
     event.preventDefault();
-    shortcut.run(page);
+    if (!event.repeat || shortcut.repeats) shortcut.run(page);
   };
   document.addEventListener("keydown", pressed);
   return () => document.removeEventListener("keydown", pressed);
