@@ -228,7 +228,9 @@ export class Api {
       });
     } catch (error) {
       if (signal?.aborted) throw error;
-      throw new Problem(0, "unreachable", "The gateway does not answer. It is asked again.");
+      // What is read is asked for again by whoever shows it; what is written is somebody's wish, once.
+      const remedy = init.method === "GET" ? "It is asked again." : "Try again once it does.";
+      throw new Problem(0, "unreachable", `The gateway does not answer. ${remedy}`);
     }
     if (!response.ok) throw await problemOf(response);
     return response;
