@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from playwright.sync_api import expect
 
@@ -96,6 +98,22 @@ def test_on_a_phone_nothing_is_wider_than_the_screen(
     assert box is not None
     # Rows have room below what is above them.
     assert box["y"] < 844 - 3 * box["height"]
+
+
+@pytest.mark.parametrize("width", [320, 390])
+def test_on_a_phone_no_figure_of_a_picture_is_cut(
+    serving: Gateway, visitors: OpenPage, market: Market, width: int
+) -> None:
+    for right in "CP":
+        market.trade(20, symbol=f"SPY{EXPIRY}{right}00600000", price=90.0, bid=89.0, ask=90.0, size=1_000)
+    visitor = visitors(serving, **PHONE | {"viewport": {"width": width, "height": 844}})
+    visitor.open()
+    picture = visitor.page.get_by_role("figure").filter(has_text="Net premium")
+    expect(picture.get_by_text(re.compile(r"^\+\$180M$")).first).to_be_visible()
+    box, puts = picture.bounding_box(), picture.get_by_text("Puts").first.bounding_box()
+    assert box is not None
+    assert puts is not None
+    assert puts["x"] + puts["width"] <= box["x"] + box["width"]
 
 
 def test_the_page_says_that_trades_are_synthetic(trader: Trader, market: Market) -> None:
