@@ -19,9 +19,6 @@ import { type Offer, offersAt } from "./completion";
 import type { Standing } from "./draft";
 import { type KnownWords, wordsOf } from "./words";
 
-/** The field's id: the key `/` finds it by this. */
-export const FIELD_ID = "filter-text";
-
 /** Characters that the field takes: one more than the gateway, so that it is the gateway who says it is too long. */
 export const FIELD_CHARS = 8_193;
 
@@ -187,7 +184,6 @@ export class FilterEditor {
       oneLine,
       placeholder(EXAMPLE),
       EditorView.contentAttributes.of({
-        id: FIELD_ID,
         // A text that is longer than the field is scrolled by the keyboard.
         tabindex: "0",
         "aria-label": "Filter",
