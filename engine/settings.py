@@ -167,7 +167,7 @@ class Settings(BaseSettings):
 
     # Measuring
     chromium: Path | None = _row(
-        None, "", "The Chromium that `flowtape bench page` opens; unset, the one in the PATH."
+        None, "", "The Chromium of `flowtape bench page` and scripts/screenshots; unset, the one in the PATH."
     )
 
     # Watching

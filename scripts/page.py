@@ -123,7 +123,10 @@ def find_node() -> tuple[Path, Command]:
 
 def version_of(node: Path) -> str:
     """What a Node says that it is, as `v20.19.4`; nothing where it does not run."""
-    asked = subprocess.run([node, "--version"], capture_output=True, text=True, check=False)
+    try:
+        asked = subprocess.run([node, "--version"], capture_output=True, text=True, check=False)
+    except OSError:  # made for another machine
+        return ""
     return asked.stdout.strip()
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from contextlib import AsyncExitStack
+from pathlib import Path
 
 import pytest
 from websockets.frames import Opcode
@@ -200,6 +202,30 @@ def test_who_says_farewell_and_reads_nothing_is_cut(
             # Nothing is read any more: only that the other side is gone makes writing fail.
             await connection.until_cut(b"\0")
             assert not running.services.hub.sessions
+
+    run(scenario())
+
+
+def test_who_reads_slowly_but_goes_on_gets_all_of_an_answer(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http_connection, "ANSWER_S", 0.2)
+    # More than the systems hold by themselves.
+    size = 12_000_000
+    (tmp_path / "assets").mkdir()
+    (tmp_path / "index.html").write_text("<html></html>", encoding="utf-8")
+    (tmp_path / "assets" / "large.js").write_bytes(os.urandom(size))
+
+    async def scenario() -> None:
+        async with watched(settings, page_dir=tmp_path) as running, raw(running) as connection:
+            connection.send(f"GET /assets/large.js HTTP/1.1\r\nHost: {running.address}\r\n\r\n".encode())
+            assert b" 200 " in await connection.head()
+            came = 0
+            while came < size:
+                piece = await asyncio.wait_for(connection.reader.read(65_536), 5)
+                assert piece, f"cut after {came:,} of {size:,} bytes"
+                came += len(piece)
+                await asyncio.sleep(0.01)
 
     run(scenario())
 

@@ -15,7 +15,7 @@ from schemas.messages import Welcome
 from tests.gateways import Gateway, gateway, run
 from tests.http_gateway import Client, asking
 from web import session as module
-from web.access import COOKIE
+from web.access import COOKIE, SECURE_COOKIE
 from web.session import BODY_BYTES, COOKIE_BYTES
 
 OWN = {"Origin": "http://127.0.0.1:8000"}
@@ -24,7 +24,8 @@ OWN = {"Origin": "http://127.0.0.1:8000"}
 def cookie_in(answer: httpx.Response) -> Any:
     """The one cookie that an answer sets, with its attributes."""
     [header] = answer.headers.get_list("set-cookie")
-    return SimpleCookie(header)[COOKIE]
+    # Over https it has the name that no other host can give.
+    return SimpleCookie(header)[SECURE_COOKIE if answer.url.scheme == "https" else COOKIE]
 
 
 async def sign_in(ask: Client, token: str, **headers: str) -> httpx.Response:

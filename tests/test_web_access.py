@@ -22,6 +22,7 @@ from engine.store.connect import connect_async
 from schemas.errors import AccessError, SettingsError
 from web.access import (
     COOKIE,
+    SECURE_COOKIE,
     SESSION_S,
     Origin,
     bearer_of,
@@ -320,7 +321,7 @@ def test_a_ticket_becomes_a_cookie_and_leaves_the_address(
         assert (response.status_code, response.headers["location"]) == (303, "/")
         is_plain(response)
         (name, morsel), *others = SimpleCookie(response.headers["set-cookie"]).items()
-        assert (name, others) == (COOKIE, [])
+        assert (name, others) == (SECURE_COOKIE if secure else COOKIE, [])
         assert morsel["httponly"] is True
         assert morsel["samesite"].lower() == "strict"
         assert bool(morsel["secure"]) is secure

@@ -26,6 +26,9 @@ from web.services import Services
 COOKIE: Final = "flowtape_session"
 """The cookie that holds a browser's token."""
 
+SECURE_COOKIE: Final = f"__Host-{COOKIE}"
+"""Its name over https. Browsers take one of such a name from this host alone, so no sibling domain can plant it."""
+
 SESSION_S: Final = 12 * 3_600
 """A browser that came with a ticket stays in for so long."""
 
@@ -101,7 +104,8 @@ def cookie_of(scope: Scope, settings: Settings) -> str | None:
     every WebSocket's handshake and every request that changes something; without one it is no page that asks, or one
     that reads from its own origin: there SameSite and the lack of CORS headers keep others out.
     """
-    token = HTTPConnection(scope).cookies.get(COOKIE)
+    secure = _SECURE.get(scope["scheme"]) == "https"
+    token = HTTPConnection(scope).cookies.get(cookie_name(secure=secure))
     return token if token and origin_allowed(scope, settings) else None
 
 
@@ -133,16 +137,29 @@ async def require_identity(scope: Scope, settings: Settings, access: Access) -> 
     return await access.identify(token)
 
 
+def cookie_name(*, secure: bool) -> str:
+    """How the session cookie is called."""
+    return SECURE_COOKIE if secure else COOKIE
+
+
 def set_session(response: Response, token: str, max_age_s: int, *, secure: bool) -> None:
     """Put a token into the session cookie: no script reads it, no other site sends it."""
     response.set_cookie(
-        COOKIE, token, max_age=max_age_s, path="/", httponly=True, samesite="strict", secure=secure
+        cookie_name(secure=secure),
+        token,
+        max_age=max_age_s,
+        path="/",
+        httponly=True,
+        samesite="strict",
+        secure=secure,
     )
 
 
 def clear_session(response: Response, *, secure: bool) -> None:
     """Take the session cookie back."""
-    response.delete_cookie(COOKIE, path="/", httponly=True, samesite="strict", secure=secure)
+    response.delete_cookie(
+        cookie_name(secure=secure), path="/", httponly=True, samesite="strict", secure=secure
+    )
 
 
 def routes(services: Services) -> list[BaseRoute]:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
+import struct
+import termios
+from contextlib import suppress
 from typing import Any, Final
 
 import h11
@@ -12,7 +16,8 @@ REQUEST_S: Final = 15.0
 """A request, head and body, is received within this, or its connection is cut."""
 
 ANSWER_S: Final = 30.0
-"""A client that has not read what it asked for within this is cut off."""
+ANSWER_BYTES: Final = 32_768
+"""A client that is behind reads at least so many bytes of its answer in each such time, or it is cut off."""
 
 
 class HttpConnection(H11Protocol):
@@ -47,7 +52,7 @@ class HttpConnection(H11Protocol):
     def pause_writing(self) -> None:
         """The protocol's own; the client is behind."""
         super().pause_writing()
-        self._answer_timer = self.loop.call_later(ANSWER_S, self.transport.abort)
+        self._expect_reading()
 
     def resume_writing(self) -> None:
         """The protocol's own; the client reads."""
@@ -67,6 +72,25 @@ class HttpConnection(H11Protocol):
         if self._request_timer is not None:
             self._request_timer.cancel()
             self._request_timer = None
+
+    def _expect_reading(self) -> None:
+        self._answer_timer = self.loop.call_later(ANSWER_S, self._check_reading, self._unread())
+
+    def _check_reading(self, before: int) -> None:
+        if self._unread() > before - ANSWER_BYTES:
+            self.transport.abort()
+        else:
+            self._expect_reading()
+
+    def _unread(self) -> int:
+        """Bytes of answers that the client has not acknowledged, as far as the system tells."""
+        unread: int = self.transport.get_write_buffer_size()
+        connection = self.transport.get_extra_info("socket")
+        # The system takes large lumps: a slow reader would seem to stand still between two of them.
+        with suppress(OSError, AttributeError, ValueError):
+            (queued,) = struct.unpack("i", fcntl.ioctl(connection.fileno(), termios.TIOCOUTQ, bytes(4)))
+            unread += queued
+        return unread
 
     def _forget_answer(self) -> None:
         if self._answer_timer is not None:

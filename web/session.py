@@ -17,7 +17,7 @@ from engine.access.tokens import TOKEN_BYTES, Identity
 from engine.gateway.session import limits_of
 from engine.settings import Settings
 from schemas.errors import MessageError
-from web.access import COOKIE, clear_session, origin_allowed, require_identity, set_session
+from web.access import SECURE_COOKIE, clear_session, origin_allowed, require_identity, set_session
 from web.problems import Problem
 from web.services import Services
 
@@ -110,7 +110,7 @@ async def _token(request: Request) -> str:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         # What is wrong with it is left unsaid: it may hold a token.
         raise MessageError("The body is not what was expected.", 'Send {"token": "..."}.') from None
-    if len(COOKIE) + len(token) >= COOKIE_BYTES:
+    if len(SECURE_COOKIE) + len(token) >= COOKIE_BYTES:
         raise MessageError(
             f"The token has {len(token)} bytes, and browsers keep cookies of {COOKIE_BYTES} at most.",
             "Ask whoever issues it for a shorter one; as Authorization: Bearer it is good.",
