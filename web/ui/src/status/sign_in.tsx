@@ -46,6 +46,8 @@ function SignInDialog() {
       class="dialog sign-in"
       aria-labelledby="sign-in-title"
       onCancel={(event) => event.preventDefault()}
+      // A second Escape, or a phone's way back, closes it all the same.
+      onClose={() => dialog.current?.showModal()}
     >
       <form onSubmit={submit}>
         <h2 id="sign-in-title">Sign in</h2>
