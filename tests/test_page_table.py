@@ -227,3 +227,15 @@ def test_a_page_in_the_background_catches_up_when_it_is_looked_at(trader: Trader
     trader.sees(lambda: trader.shown()[:1] == wanted[:1], "the newest trade")
     expect(trader.page).to_have_title("Flowtape")
     trader.sees(lambda: trader.ids() == wanted, "every trade")
+
+
+def test_tab_passes_the_table_by(trader: Trader, market: Market) -> None:
+    traded = market.trade(30)
+    trader.open()
+    trader.sees(trader.shown, "rows")
+    trader.page.keyboard.press("j")
+    expect(trader.row(traded[-1]).locator(":focus")).to_have_count(1)
+    trader.page.keyboard.press("Tab")
+    expect(trader.table.locator(":focus")).to_have_count(0)
+    focused = trader.page.locator(":focus")
+    expect(focused).to_have_accessible_name(re.compile("CSV|Load older"))

@@ -114,7 +114,7 @@ export function FilterBar({ children }: { children?: ComponentChildren }) {
         {children}
       </div>
       <div class="filter-below">
-        <Message id={messageId} standing={standing} />
+        <Message id={messageId} standing={standing} everything={active === 0} />
         {standing.kind === "applied" && (
           <QuickFilterRow filter={edits.wanted} change={(filter) => edits.change(formOf(filter))} />
         )}
@@ -158,14 +158,22 @@ function follow(current: { readonly value: Tab }, draft: FilterDraft, edits: Pan
   });
 }
 
+interface MessageProps {
+  readonly id: string;
+  readonly standing: Standing;
+  /** Whether the filter in force is every trade. */
+  readonly everything: boolean;
+}
+
 /** What is to be said of the text, in the place of the switches. */
-function Message({ id, standing }: { id: string; standing: Standing }) {
+function Message({ id, standing, everything }: MessageProps) {
   const problem = "problem" in standing ? standing.problem : null;
   const waits = standing.kind === "unread" || standing.kind === "ready";
   return (
     <div class="filter-message" id={id}>
       <span class="filter-problem" role="alert" aria-live="polite">
         {problem?.message}
+        {standing.kind === "wrong" && everything && " Until then every trade is shown."}
       </span>
       {waits && <span class="filter-hint">Not applied yet: press Enter, or Esc to go back.</span>}
     </div>

@@ -6,8 +6,8 @@ import { usePage } from "../state/page";
 import { SHORTCUTS } from "./shortcut_table";
 
 const SIGNS: readonly { readonly sign: string; readonly class: string; readonly means: string }[] = [
-  { sign: "C", class: "sign-call", means: "call" },
-  { sign: "P", class: "sign-put", means: "put" },
+  { sign: "Call", class: "sign-call", means: "the right to buy" },
+  { sign: "Put", class: "sign-put", means: "the right to sell" },
   { sign: "▲", class: "sign-bullish", means: "bullish: calls bought or puts sold" },
   { sign: "▼", class: "sign-bearish", means: "bearish: puts bought or calls sold" },
   { sign: "large", class: "sign-large", means: "large premium" },
@@ -88,8 +88,8 @@ export function Help() {
           <section>
             <h3>The table</h3>
             <p>
-              It holds still while the pointer is over it or you have scrolled; new trades wait, and the pill
-              says how many. Times are New York's. Prices are dollars a share, premiums dollars.
+              It holds still while you point at a row, or have scrolled; new trades wait, and the pill says
+              how many. Times are New York's. Prices are dollars a share, premiums dollars.
             </p>
           </section>
         </div>

@@ -114,6 +114,9 @@ export function createTradeGrid(place: HTMLElement, wishes: GridWishes): GridApi
       cancelled: ({ data }) => data?.flags.includes("cancelled") ?? false,
       struck: ({ data }) => data !== undefined && wishes.isStruck(data.id),
     },
+    // Tab passes the table by, as a grid is one stop; within it the arrow keys walk.
+    tabToNextCell: () => false,
+    tabToNextHeader: () => false,
     onRowClicked: ({ data }) => data && wishes.open(data),
     onCellKeyDown: ({ data, event }) => {
       const key = event instanceof KeyboardEvent ? event.key : "";
