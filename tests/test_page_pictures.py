@@ -1,4 +1,4 @@
-"""The pictures above the table, in a real browser: what they say is what the gateway sums, live, for the filter and window."""
+"""The pictures above the table, in a real browser: the sums of the gateway, live, for the filter and the window."""
 
 from __future__ import annotations
 
