@@ -14,7 +14,8 @@ export const BASE = {
   ms: 1,
   tzDate: (ms: number) => uPlot.tzDate(new Date(ms), NEW_YORK),
   legend: { show: false },
-  padding: [6, 12, 0, 0],
+  // At the right, half of a time that stands at the very end.
+  padding: [6, 20, 0, 0],
 } satisfies Partial<Drawing>;
 
 /** A crosshair that names a time; nothing is zoomed by dragging. */
