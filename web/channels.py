@@ -10,7 +10,6 @@ from typing import Any, Final, Protocol
 from urllib.parse import quote
 
 import msgspec
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
@@ -24,6 +23,7 @@ from schemas.errors import ChannelError, MessageError
 from schemas.filter import JSON_BYTES, Filter
 from schemas.filter_text import parse_filter
 from web.access import require_identity
+from web.body import read_body
 
 BODY_BYTES: Final = JSON_BYTES + 1_024
 """Bytes of a request's body at most: the longest filter, and a name beside it."""
@@ -170,16 +170,10 @@ async def _wanted(request: Request) -> tuple[Filter | None, str | None]:
 
     Raises FilterError, MessageError, and HTTPException 413.
     """
-    raw = bytearray()
-    async for chunk in request.stream():
-        raw += chunk
-        if len(raw) > BODY_BYTES:
-            raise HTTPException(
-                HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"The body may have {BODY_BYTES} bytes at most."
-            )
+    raw = await read_body(request, BODY_BYTES)
     try:
         if not msgspec.json.decode(raw, type=dict[str, msgspec.Raw]).keys() & BODY_KEYS:
-            return Filter.from_json(bytes(raw)), None
+            return Filter.from_json(raw), None
         body = msgspec.json.decode(raw, type=_Body)
         source = bytes(body.filter)
         text = msgspec.json.decode(source, type=str) if source.startswith(b'"') else None

@@ -18,6 +18,7 @@ from engine.gateway.session import limits_of
 from engine.settings import Settings
 from schemas.errors import MessageError
 from web.access import SECURE_COOKIE, clear_session, origin_allowed, require_identity, set_session
+from web.body import read_body
 from web.problems import Problem
 from web.services import Services
 
@@ -98,13 +99,7 @@ async def _token(request: Request) -> str:
     """The token of a body. Raises MessageError, and HTTPException for another type or too many bytes."""
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
         raise HTTPException(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Expected Content-Type: application/json.")
-    raw = bytearray()
-    async for chunk in request.stream():
-        raw += chunk
-        if len(raw) > BODY_BYTES:
-            raise HTTPException(
-                HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"The body may have {BODY_BYTES} bytes at most."
-            )
+    raw = await read_body(request, BODY_BYTES)
     try:
         token = msgspec.json.decode(raw, type=SignIn).token
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
