@@ -239,3 +239,60 @@ def test_tab_passes_the_table_by(trader: Trader, market: Market) -> None:
     expect(trader.table.locator(":focus")).to_have_count(0)
     focused = trader.page.locator(":focus")
     expect(focused).to_have_accessible_name(re.compile("CSV|Load older"))
+
+
+def test_large_premiums_sweeps_and_golden_sweeps_stand_out_each_in_its_own_way(
+    trader: Trader, market: Market
+) -> None:
+    def contract(root: str) -> str:
+        return f"{root}{EXPIRY}C00600000"
+
+    def legs(root: str, **fields: int) -> list[str]:
+        """Two prints of one moment on two exchanges."""
+        [first] = market.prints(symbol=contract(root), **fields)
+        market.publish([first])
+        return [first.id, *market.trade(symbol=contract(root), ts=first.ts, exchange="XPHL", **fields)]
+
+    [plain] = market.trade(symbol=contract("AAPL"))
+    [large] = market.trade(symbol=contract("MSFT"), size=600)
+    sweep, _ = legs("QQQ")
+    _, golden = legs("SPY", size=6_000, open_interest=100)
+    trader.open()
+    trader.sees(lambda: {plain, large, sweep, golden} <= {*trader.shown()}, "all four")
+
+    def look(trade: str) -> tuple[str, str, str]:
+        style = "(cell) => { const is = getComputedStyle(cell); return [is.color, is.fontWeight]; }"
+        ground = "(row) => getComputedStyle(row).backgroundColor"
+        return (*trader.cell(trade, "premium").evaluate(style), trader.row(trade).evaluate(ground))
+
+    looks = {name: look(each) for name, each in
+             {"plain": plain, "large": large, "sweep": sweep, "golden": golden}.items()}  # fmt: skip
+    assert len({*looks.values()}) == 4, looks
+    weights = {name: int(weight) for name, (_, weight, _) in looks.items()}
+    assert weights["plain"] < weights["large"] <= weights["golden"]
+    assert looks["golden"][2] != looks["plain"][2] == looks["sweep"][2]
+    expect(trader.cell(golden, "flags")).to_contain_text("golden")
+
+
+def test_columns_that_are_moved_and_sized_stay_so(trader: Trader, ten: list[str]) -> None:
+    def head(column: str) -> dict[str, float]:
+        box = trader.table.locator(f'[role="columnheader"][col-id="{column}"]').bounding_box()
+        assert box is not None
+        return {"x": box["x"], "width": box["width"]}
+
+    before = head("size")
+    size = trader.table.locator('[role="columnheader"][col-id="size"]')
+    price = trader.table.locator('[role="columnheader"][col-id="price"]')
+    assert head("price")["x"] < before["x"]
+    size.focus()
+    trader.page.keyboard.press("Shift+ArrowLeft")
+    trader.sees(lambda: head("size")["x"] < head("price")["x"], "Size left of Price")
+    trader.page.keyboard.press("Alt+ArrowRight")
+    trader.sees(lambda: head("size")["width"] > before["width"], "a wider Size")
+    wide = head("size")["width"]
+    price.drag_to(trader.table.locator('[role="columnheader"][col-id="dte"]'))
+    trader.sees(lambda: head("price")["x"] < head("underlying_price")["x"], "Price dragged to the left")
+    trader.page.reload()
+    trader.sees(lambda: trader.shown() == ten, "the rows again")
+    assert head("size")["width"] == wide
+    assert head("price")["x"] < head("underlying_price")["x"]
