@@ -1,7 +1,7 @@
 /** When the table draws: once an animation frame, and no more than half of the time, so that the page stays at hand. */
 
 /** A draw that is laid out and painted so soon leaves the page enough, ms. */
-const LIGHT_MS = 24;
+const LIGHT_MS = 40;
 
 /** Where frames and timers come from; the browser, but for tests. */
 export interface Clock {
