@@ -46,13 +46,7 @@ function OpenContract({ page, trade }: { readonly page: Page; readonly trade: Tr
     page.contract.value = null;
   };
   const filterTo = async (filter: FilterObject) => {
-    const tab = page.tabs.current.value;
-    try {
-      page.tabs.setFilter(tab, await page.api.writeFilter(filter));
-      said.value = "";
-    } catch (error) {
-      said.value = error instanceof Error ? error.message : String(error);
-    }
+    said.value = await page.filterTo(filter);
   };
   const filterToTicker = () => {
     const { symbol: _symbol, ...rest } = page.tabs.current.value.filter.value.filter;

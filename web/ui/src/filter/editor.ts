@@ -15,6 +15,7 @@ import { defaultKeymap, history, historyKeymap } from "@codemirror/commands";
 import { EditorState, type Extension, Prec, StateEffect, StateField } from "@codemirror/state";
 import { Decoration, type DecorationSet, EditorView, keymap, placeholder } from "@codemirror/view";
 import type { Problem } from "../protocol/api";
+import { STYLE_NONCE } from "../style/nonce";
 import { type Offer, offersAt } from "./completion";
 import type { Standing } from "./draft";
 import { type KnownWords, wordsOf } from "./words";
@@ -28,7 +29,6 @@ export interface EditorPlace {
   readonly parent: HTMLElement;
   /** Id of the element that tells what is wrong. */
   readonly describedBy: string;
-  readonly styleNonce: string | null;
   tickers(): readonly string[];
   edited(text: string): void;
   /** Enter. */
@@ -163,7 +163,7 @@ export class FilterEditor {
   private extensions(): Extension[] {
     const { place } = this;
     return [
-      ...(place.styleNonce ? [EditorView.cspNonce.of(place.styleNonce)] : []),
+      ...(STYLE_NONCE ? [EditorView.cspNonce.of(STYLE_NONCE)] : []),
       Prec.highest(
         keymap.of([
           { key: "Enter", run: () => this.enter() },

@@ -42,7 +42,6 @@ export function FilterBar({ children }: { children?: ComponentChildren }) {
     const made = new FilterEditor({
       parent: place.current,
       describedBy: messageId,
-      styleNonce: document.querySelector<HTMLMetaElement>('meta[name="style-nonce"]')?.content ?? null,
       tickers: () => page.tickers.names(),
       edited: (text) => draft.edit(text),
       entered: () => draft.apply(),

@@ -25,7 +25,7 @@ export function Pictures() {
 
 function Band({ page }: { readonly page: Page }) {
   const feed = useStatsFeed(page);
-  const failed = useSignal<string | null>(null);
+  const failed = useSignal("");
   const answer = feed.answer.value;
   const question = feed.question.value;
   const problem = feed.problem.value;
@@ -34,18 +34,11 @@ function Band({ page }: { readonly page: Page }) {
     answer !== null &&
     question !== null &&
     (answer.question.q !== question.q || answer.question.window !== question.window);
-  const trouble = failed.value ?? troubleWords(problem, question, answer);
+  const trouble = failed.value || troubleWords(problem, question, answer);
   const delay = page.stream.welcome.value?.limits.delay_s ?? 0;
   const pick = async (underlying: string) => {
-    const tab = page.tabs.current.value;
-    const { filter } = tab.filter.value;
-    try {
-      const read = await page.api.writeFilter({ ...filter, underlying: [underlying] });
-      failed.value = null;
-      page.tabs.setFilter(tab, read);
-    } catch (error) {
-      failed.value = error instanceof Error ? error.message : String(error);
-    }
+    const { filter } = page.tabs.current.value.filter.value;
+    failed.value = await page.filterTo({ ...filter, underlying: [underlying] });
   };
   return (
     <>

@@ -4,6 +4,7 @@ import { signal } from "@preact/signals";
 import { createContext } from "preact";
 import { useContext } from "preact/hooks";
 import { Api } from "../protocol/api";
+import type { FilterObject } from "../protocol/filter";
 import type { Trade } from "../protocol/trade";
 import { Stream } from "../stream/stream";
 import { Actions } from "./actions";
@@ -36,6 +37,17 @@ export class Page {
     this.tabs = new Tabs(stream, this.preferences, (trades) => this.see(trades));
     this.channels = new SavedChannels(this.api, this.tabs, this.preferences);
     this.visit = new Visit(this.api, stream, this.tabs, this.channels);
+  }
+
+  /** Filter the tab that is looked at; answers with what stands in the way, empty where it is done. */
+  async filterTo(filter: FilterObject): Promise<string> {
+    const tab = this.tabs.current.value;
+    try {
+      this.tabs.setFilter(tab, await this.api.writeFilter(filter));
+      return "";
+    } catch (error) {
+      return error instanceof Error ? error.message : String(error);
+    }
   }
 
   private see(trades: readonly Trade[]): void {

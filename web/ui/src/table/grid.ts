@@ -17,6 +17,7 @@ import {
   ScrollApiModule,
 } from "ag-grid-community";
 import type { Trade } from "../protocol/trade";
+import { STYLE_NONCE } from "../style/nonce";
 import { COLUMNS, type Column, type Placed, type Value } from "./columns";
 import { chipElements, emphasisOf, flagsOf } from "./flags";
 import { byTime, byValue } from "./order";
@@ -84,10 +85,9 @@ export interface GridWishes {
 }
 
 export function createTradeGrid(place: HTMLElement, wishes: GridWishes): GridApi<Trade> {
-  const nonce = document.querySelector<HTMLMetaElement>('meta[name="style-nonce"]')?.content;
   const options: GridOptions<Trade> = {
     theme: THEME,
-    ...(nonce ? { styleNonce: nonce } : {}),
+    ...(STYLE_NONCE ? { styleNonce: STYLE_NONCE } : {}),
     icons: ICONS,
     columnDefs: wishes.columns.map((column) => definition(column, wishes)),
     defaultColDef: { sortable: true, resizable: true, minWidth: 24, sortingOrder: ["desc", "asc"] },
