@@ -149,3 +149,22 @@ def test_on_a_phone_the_panel_takes_the_screen_and_leaves_it(
     panel.get_by_role("button", name="Close").tap()
     expect(panel).to_be_hidden()
     trader.sees(lambda: trader.shown() == puts[::-1], "the puts")
+
+
+def test_a_quick_filter_is_pressed_is_the_same_text_and_is_taken_back(
+    trader: Trader, calls: list[str], puts: list[str]
+) -> None:
+    trader.open()
+    trader.sees(lambda: len(trader.shown()) == 4, "all trades")
+    quick = trader.page.get_by_role("group", name="Quick filters")
+    quick.get_by_role("button", name="Puts", exact=True).click()
+    quick.get_by_role("button", name="≥ $100K", exact=True).click()
+    expect(trader.filter).to_have_text("puts premium>=100k")
+    trader.sees(lambda: trader.shown() == puts[::-1], "the large puts")
+    # What is typed presses them, too.
+    trader.filter_by("calls")
+    expect(quick.get_by_role("button", name="Calls", exact=True)).to_have_attribute("aria-pressed", "true")
+    expect(quick.get_by_role("button", name="Puts", exact=True)).to_have_attribute("aria-pressed", "false")
+    trader.sees(lambda: trader.shown() == calls[::-1], "the calls")
+    quick.get_by_role("button", name="Calls", exact=True).click()
+    trader.sees(lambda: len(trader.shown()) == 4, "all trades again")
